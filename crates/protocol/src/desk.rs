@@ -1,0 +1,244 @@
+//! A core, and everything it has said but may not say yet.
+
+use std::collections::VecDeque;
+
+use crate::{
+    CallId, Caller, Core, Effects, Event, Heard, Lsn, NodeId, Time, Wrap, machine::Asker, planted,
+};
+
+/// What a core wants done, before the desk has decided when.
+pub(crate) enum Act<C: Core> {
+    Send { to: NodeId, call: CallId, request: C::Request },
+    Answer(Caller, C::Reply),
+    Output(C::Output),
+    Forget(Lsn),
+}
+
+impl<I: Core> Act<I> {
+    pub(crate) fn worded<C: Core>(self, wrap: &Wrap<I, C>) -> Act<C> {
+        match self {
+            Self::Send { to, call, request } => {
+                Act::Send { to, call, request: (wrap.request)(request) }
+            }
+            Self::Answer(caller, reply) => Act::Answer(caller, (wrap.reply)(reply)),
+            Self::Output(output) => Act::Output((wrap.output)(output)),
+            Self::Forget(keep) => Act::Forget(keep),
+        }
+    }
+}
+
+/// What may leave now. All a driver ever gets to see.
+#[derive(Debug)]
+pub enum Word<C: Core> {
+    /// Call a peer; report back with [`Desk::reply`] or [`Desk::failed`].
+    Send {
+        /// Whom to call.
+        to: NodeId,
+        /// The name of this call.
+        call: CallId,
+        /// What to ask.
+        request: C::Request,
+    },
+    /// Tell the one who waits behind `ticket`.
+    Answer {
+        /// The number given to [`Desk::request`].
+        ticket: u64,
+        /// The answer.
+        reply: C::Reply,
+    },
+    /// Hand this to the layer above.
+    Output(C::Output),
+    /// Tell the log that records below this one are not needed any more.
+    Forget(Lsn),
+}
+
+/// What a node says to itself travels without a network but not without its disk.
+enum ToMyself<C: Core> {
+    Request { call: CallId, request: C::Request },
+    Reply { call: CallId, reply: C::Reply },
+}
+
+/// A core, and everything it has said but may not say yet.
+///
+/// Put events in with [`request`](Self::request), [`reply`](Self::reply) and the others; take
+/// [`records`](Self::records) out and give them to the log; take out with
+/// [`next_word`](Self::next_word) what may leave now.
+pub struct Desk<C: Core> {
+    me: NodeId,
+    core: C,
+    fx: Effects<C>,
+    durable: Lsn,
+    held: VecDeque<(Lsn, Act<C>)>,
+    words: VecDeque<Word<C>>,
+    to_myself: VecDeque<ToMyself<C>>,
+}
+
+impl<C: Core> Desk<C> {
+    /// A desk for `core`. `saved` is the number of records it was recovered from: all of them are
+    /// durable.
+    pub fn new(me: NodeId, core: C, saved: Lsn) -> Self {
+        Self {
+            me,
+            core,
+            fx: Effects::new(saved),
+            durable: saved,
+            held: VecDeque::new(),
+            words: VecDeque::new(),
+            to_myself: VecDeque::new(),
+        }
+    }
+
+    /// The machine behind the desk, to look at.
+    #[must_use]
+    pub fn core(&self) -> &C {
+        &self.core
+    }
+
+    /// When to call [`wake`](Self::wake).
+    #[must_use]
+    pub fn deadline(&self) -> Option<Time> {
+        self.core.deadline()
+    }
+
+    /// How many records the core has saved in all.
+    #[must_use]
+    pub fn saved(&self) -> Lsn {
+        self.fx.saved
+    }
+
+    /// How many of them are durable.
+    #[must_use]
+    pub fn durable_up_to(&self) -> Lsn {
+        self.durable
+    }
+
+    /// Words that wait for the disk.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Somebody asks. `ticket` names the one who waits and comes back in [`Word::Answer`]; `peer`
+    /// is what the connection proved.
+    pub fn request(&mut self, now: Time, ticket: u64, peer: Option<NodeId>, request: C::Request) {
+        let caller = Caller(Asker::Outside { ticket, peer });
+        self.step(now, Event::Request { caller, request });
+    }
+
+    /// A peer answered.
+    pub fn reply(&mut self, now: Time, from: NodeId, call: CallId, reply: C::Reply) {
+        self.step(now, Event::Reply(Heard { from, call, reply }));
+    }
+
+    /// A call failed, timed out, or its connection broke.
+    pub fn failed(&mut self, now: Time, to: NodeId, call: CallId) {
+        self.step(now, Event::Failed { to, call });
+    }
+
+    /// The log fell behind (`false`) or caught up (`true`).
+    pub fn disk_healthy(&mut self, now: Time, healthy: bool) {
+        self.step(now, Event::DiskHealthy(healthy));
+    }
+
+    /// The deadline has come.
+    ///
+    /// # Panics
+    ///
+    /// If the core is still due afterwards: it would never sleep again.
+    pub fn wake(&mut self, now: Time) {
+        self.core.step(now, Event::Wake, &mut self.fx);
+        let due = self.core.deadline().is_some_and(|at| at <= now);
+        assert!(!due, "a core that was woken still wants to be woken");
+        self.settle(now);
+    }
+
+    /// Every record up to `lsn` is durable.
+    ///
+    /// # Panics
+    ///
+    /// If the log claims records that were never saved.
+    pub fn durable(&mut self, now: Time, lsn: Lsn) {
+        assert!(lsn <= self.fx.saved, "the log reports records that were never saved");
+        self.durable = self.durable.max(lsn);
+        self.settle(now);
+    }
+
+    /// The records saved since the last call, in order, for the log.
+    pub fn records(&mut self) -> std::vec::Drain<'_, C::Record> {
+        self.fx.records.drain(..)
+    }
+
+    /// The next word that may leave now.
+    pub fn next_word(&mut self) -> Option<Word<C>> {
+        self.words.pop_front()
+    }
+
+    fn step(&mut self, now: Time, event: Event<C>) {
+        self.core.step(now, event, &mut self.fx);
+        self.settle(now);
+    }
+
+    /// Sorts what was just said into *may leave* and *must wait*, and carries what the node said
+    /// to itself, until nothing moves.
+    fn settle(&mut self, now: Time) {
+        self.sort();
+        while let Some(word) = self.to_myself.pop_front() {
+            match word {
+                ToMyself::Request { call, request } => {
+                    let caller = Caller(Asker::Myself { me: self.me, call });
+                    self.core.step(now, Event::Request { caller, request }, &mut self.fx);
+                }
+                ToMyself::Reply { call, reply } => {
+                    let heard = Heard { from: self.me, call, reply };
+                    self.core.step(now, Event::Reply(heard), &mut self.fx);
+                }
+            }
+            self.sort();
+        }
+    }
+
+    fn sort(&mut self) {
+        // Moved out and back so that their capacity is kept from step to step.
+        let mut free = std::mem::take(&mut self.fx.free);
+        for act in free.drain(..) {
+            self.release(act);
+        }
+        self.fx.free = free;
+
+        let gate = if planted::is("speak-before-sync") { Lsn(0) } else { self.fx.saved };
+        let mut held = std::mem::take(&mut self.fx.held);
+        if gate <= self.durable && self.held.is_empty() {
+            for act in held.drain(..) {
+                self.release(act);
+            }
+        } else {
+            self.held.extend(held.drain(..).map(|act| (gate, act)));
+        }
+        self.fx.held = held;
+
+        while self.held.front().is_some_and(|(gate, _)| *gate <= self.durable) {
+            if let Some((_, act)) = self.held.pop_front() {
+                self.release(act);
+            }
+        }
+    }
+
+    fn release(&mut self, act: Act<C>) {
+        match act {
+            Act::Send { to, call, request } if to == self.me => {
+                self.to_myself.push_back(ToMyself::Request { call, request });
+            }
+            Act::Send { to, call, request } => {
+                self.words.push_back(Word::Send { to, call, request });
+            }
+            Act::Answer(Caller(Asker::Myself { call, .. }), reply) => {
+                self.to_myself.push_back(ToMyself::Reply { call, reply });
+            }
+            Act::Answer(Caller(Asker::Outside { ticket, .. }), reply) => {
+                self.words.push_back(Word::Answer { ticket, reply });
+            }
+            Act::Output(output) => self.words.push_back(Word::Output(output)),
+            Act::Forget(keep) => self.words.push_back(Word::Forget(keep)),
+        }
+    }
+}
