@@ -1,0 +1,51 @@
+//! Random days, judged after every step, each repeatable from its seed.
+
+use std::time::Duration;
+
+use paxos::Mode;
+use sim::{Plan, World};
+
+use crate::group::{Group, judge_logs};
+
+fn day(seed: u64, mode: Mode) -> World<Group> {
+    let count = [1, 3, 3, 3, 5][(seed % 5) as usize];
+    let mut group = Group::new(count, mode);
+    group.workload = 300;
+    let plan = Plan::storm(seed, &group.nodes, Duration::from_secs(4));
+    group.world(plan)
+}
+
+fn days(mode: Mode, seeds: std::ops::Range<u64>) {
+    for seed in seeds {
+        let mut world = day(seed, mode);
+        if let Err(trouble) = world.run(Duration::from_secs(30)) {
+            panic!("seed {seed} ({mode:?}): {trouble:?}");
+        }
+        if mode == Mode::Append {
+            judge_logs(&world);
+        }
+    }
+}
+
+#[test]
+fn a_log_survives_the_weather() {
+    days(Mode::Append, 0..200);
+}
+
+#[test]
+fn instances_survive_the_weather() {
+    days(Mode::Explicit, 0..200);
+}
+
+#[test]
+fn one_seed_trace() {
+    let Ok(seed) = std::env::var("SEED") else { return };
+    let mode = if std::env::var("MODE").is_ok() { Mode::Explicit } else { Mode::Append };
+    let mut world = day(seed.parse().unwrap(), mode);
+    world.trace();
+    let result = world.run(Duration::from_secs(30));
+    for line in world.transcript() {
+        println!("{line}");
+    }
+    println!("{result:?}");
+}
