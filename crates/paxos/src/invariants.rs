@@ -15,7 +15,7 @@ pub struct Judge {
     seen: BTreeMap<NodeId, Lsn>,
     votes: BTreeMap<(Slot, Ballot), (Value, BTreeSet<NodeId>)>,
     chosen: BTreeMap<Slot, (Ballot, Value)>,
-    campaigns: BTreeSet<Ballot>,
+    campaigns: BTreeMap<Ballot, u64>,
     nodes: BTreeMap<NodeId, Seen>,
     /// Slots chosen by a second leader's ballot after an earlier vote: a rare state worth counting.
     pub takeovers: u64,
@@ -59,14 +59,14 @@ impl Judge {
         self.nodes.remove(&node);
     }
 
-    /// A node began a campaign.
+    /// A node asks others to promise it a ballot, in its life of this number.
     ///
     /// # Errors
     ///
-    /// S4: the ballot was used before, or is another node's.
-    pub fn campaign(&mut self, node: NodeId, ballot: Ballot) -> Result<(), String> {
-        if ballot.node != node || !self.campaigns.insert(ballot) {
-            return Err(format!("S4 ballot ownership: {node} campaigns with {ballot} again"));
+    /// S4: the ballot was used in another life, or is another node's.
+    pub fn prepares(&mut self, node: NodeId, life: u64, ballot: Ballot) -> Result<(), String> {
+        if ballot.node != node || *self.campaigns.entry(ballot).or_insert(life) != life {
+            return Err(format!("S4 ballot ownership: {node} asks for {ballot} again"));
         }
         Ok(())
     }

@@ -99,7 +99,7 @@ impl Subject for Counting {
     }
 
     fn witness(
-        &self,
+        &mut self,
         node: NodeId,
         word: &Word<Counter>,
         durable: &[(Lsn, u64)],

@@ -109,12 +109,14 @@ impl Plan {
             climate.sync.1 = Duration::from_micros(400 << rng.below(8));
             climate.stalls = rng.below(4);
         }
+        // Some days have a fault a second, some one every few milliseconds, and last as briefly.
+        let pace = Duration::from_millis(30 << rng.below(6));
         let mut at = Time::ZERO.plus(rng.between(Duration::from_millis(100), length / 4));
         let end = Time::ZERO.plus(length);
         while at < end {
             let node = nodes[rng.below(nodes.len() as u64) as usize];
-            plan.one_fault(&mut rng, at, node, nodes, classes);
-            at = at.plus(rng.between(Duration::from_millis(10), Duration::from_millis(1200)));
+            plan.one_fault(&mut rng, (at, pace), node, nodes, classes);
+            at = at.plus(rng.between(Duration::from_millis(5), pace * 2));
         }
         plan.faults.sort_by_key(|(at, _)| *at);
         plan
@@ -124,7 +126,7 @@ impl Plan {
     fn one_fault(
         &mut self,
         rng: &mut Rng,
-        at: Time,
+        (at, pace): (Time, Duration),
         node: NodeId,
         nodes: &[NodeId],
         classes: u64,
@@ -133,7 +135,7 @@ impl Plan {
         if classes & (1 << class) == 0 {
             return;
         }
-        let later = at.plus(rng.between(Duration::from_millis(5), Duration::from_millis(1500)));
+        let later = at.plus(rng.between(Duration::from_millis(5), pace * 2));
         match class {
             4 if rng.chance(150) => {
                 self.faults.push((at, Fault::CrashAll));

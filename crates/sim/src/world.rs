@@ -36,7 +36,7 @@ pub trait Subject {
     ///
     /// A sentence saying what was spoken before it was saved.
     fn witness(
-        &self,
+        &mut self,
         node: NodeId,
         word: &Word<Self::Core>,
         durable: &[Record<Self::Core>],

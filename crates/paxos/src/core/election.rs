@@ -211,13 +211,13 @@ impl Paxos {
 
     fn follower_due(&mut self, now: Time, fx: &mut Effects<Self>) {
         if self.election.canvass.as_ref().is_some_and(|canvass| now >= canvass.until) {
-            return self.canvassed(now, fx);
+            self.canvassed(now, fx);
         }
-        if self.election.canvass.is_some() {
+        if self.election.canvass.is_none() && now >= self.election.suspect_at {
+            self.canvass(now, fx);
+        }
+        if self.election.canvass.is_some() || self.role.ballot().is_some() {
             return;
-        }
-        if now >= self.election.suspect_at {
-            return self.canvass(now, fx);
         }
         if let Some(leader) = self.election.leader()
             && now >= self.election.probe_at

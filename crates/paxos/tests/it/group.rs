@@ -31,8 +31,12 @@ pub struct Group {
     pub workload: u64,
     pub every: Duration,
     trouble: Option<String>,
-    lossless_votes: bool,
+    /// Announced in the event under way; judged when its disks have been read.
+    decided: Vec<(NodeId, Slot, Value)>,
+    lives: BTreeMap<NodeId, u64>,
     pub tune: fn(&mut Config),
+    /// Another election timeout than the default; short ones make for many elections.
+    pub timeout: Option<Duration>,
 }
 
 impl Group {
@@ -52,8 +56,10 @@ impl Group {
             workload: 0,
             every: Duration::from_millis(10),
             trouble: None,
-            lossless_votes: true,
+            decided: Vec::new(),
+            lives: BTreeMap::new(),
             tune: |_| {},
+            timeout: None,
         }
     }
 
@@ -68,11 +74,17 @@ impl Subject for Group {
 
     fn recover(&mut self, node: NodeId, seed: u64, records: Vec<(Lsn, Record)>) -> Paxos {
         self.judge.crashed(node);
+        *self.lives.entry(node).or_default() += 1;
         let mut config = match self.mode {
             Mode::Append => Config::new(node, self.nodes.clone()),
             Mode::Explicit => Config::explicit(node, self.nodes.clone()),
         };
         (self.tune)(&mut config);
+        if let Some(timeout) = self.timeout {
+            config.election_timeout = timeout;
+            config.heartbeat = timeout / 7;
+            config.probe_timeout = timeout / 4;
+        }
         self.logs.insert(node, Vec::new());
         Paxos::recover(config, seed, Slot(0), records).expect("a sound configuration")
     }
@@ -80,22 +92,12 @@ impl Subject for Group {
     fn output(&mut self, node: NodeId, output: Output, _: &mut Io<Paxos>) {
         match output {
             Output::Decided { slot, value, .. } => {
-                if let Err(trouble) = self.judge.decided(node, slot, &value) {
-                    self.trouble.get_or_insert(trouble);
-                }
+                self.decided.push((node, slot, value.clone()));
                 self.logs.entry(node).or_default().push((slot, value));
             }
-            Output::Role { ballot, why, .. } => {
+            Output::Role { why, .. } => {
                 self.role_changes.push((node, why));
-                match why {
-                    Why::Campaign => {
-                        if let Err(trouble) = self.judge.campaign(node, ballot) {
-                            self.trouble.get_or_insert(trouble);
-                        }
-                    }
-                    Why::Elected => self.elections += 1,
-                    _ => {}
-                }
+                self.elections += u64::from(why == Why::Elected);
             }
             Output::Ignored(paxos::Ignored::Contradiction) => {
                 self.trouble.get_or_insert(format!("{node} heard a contradiction"));
@@ -139,14 +141,20 @@ impl Subject for Group {
     }
 
     fn witness(
-        &self,
+        &mut self,
         node: NodeId,
         word: &Word<Paxos>,
         durable: &[(Lsn, Record)],
     ) -> Result<(), String> {
         match word {
             Word::Answer { reply, .. } => witness_reply(node, reply, durable),
-            Word::Send { request, .. } => witness_request(node, request, durable),
+            Word::Send { request, .. } => {
+                if let Request::Prepare(prepare) = request {
+                    let life = self.lives.get(&node).copied().unwrap_or_default();
+                    self.judge.prepares(node, life, prepare.ballot)?;
+                }
+                witness_request(node, request, durable)
+            }
             _ => Ok(()),
         }
     }
@@ -157,6 +165,9 @@ impl Subject for Group {
         }
         if let Some(core) = view.core(node) {
             self.judge.look(node, core, view.durable(node))?;
+        }
+        for (node, slot, value) in self.decided.drain(..) {
+            self.judge.decided(node, slot, &value)?;
         }
         Ok(())
     }

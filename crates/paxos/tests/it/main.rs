@@ -1,4 +1,5 @@
 //! The crate's one integration binary: golden scripts, the weather, the acceptance scenarios.
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod group;
 mod weather;
