@@ -65,7 +65,7 @@ impl Wal {
         let (writer, recovered) = recover::open(&disk, identity, &config)?;
         let shared = writer.shared.clone();
         let hand = if config.inline {
-            Hand::Inline(Mutex::new(writer))
+            Hand::Inline(Box::new(Mutex::new(writer)))
         } else {
             let (orders, queue) = bounded(MAX_QUEUE);
             let thread = thread::Builder::new()
@@ -244,7 +244,7 @@ struct Inner {
 
 enum Hand {
     Thread(Option<(Sender<Order>, JoinHandle<()>)>),
-    Inline(Mutex<Writer>),
+    Inline(Box<Mutex<Writer>>),
 }
 
 impl Inner {

@@ -83,6 +83,9 @@ fn go_on(
             highest: segment.highest,
         });
     }
+    // A last segment of which no mark covers anything may itself be no more than a picture in the
+    // page cache, its header included: the new segment takes its whole place.
+    let unsure = live.pop_back_if(|last: &mut Live| last.first == scan.tail.first);
     let mut writer = Writer {
         shared: Arc::new(Shared::default()),
         config: *config,
@@ -113,6 +116,9 @@ fn go_on(
     writer.mark = writer.position;
     writer.offset += scan.tail.frames.len();
     writer.live.push_back(Live { number, len, file, first: scan.tail.first, highest });
+    if let Some(replaced) = unsure {
+        writer.shelf.give_back(replaced.number, replaced.len, replaced.file);
+    }
     if !writer.turn(&mut Vec::new()) {
         return Err(writer.shared.failure().unwrap_or_else(|| io::Error::other("no reason")));
     }

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
-use protocol::planted;
+use protocol::{Lsn, planted};
 
 use crate::disk::read_whole;
 use crate::error::Damage;
@@ -12,7 +12,7 @@ use crate::format::{
     Kind, MAX_STREAMS, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, claimed_segment,
     segment_name, segment_number,
 };
-use crate::{Disk, Identity, OpenError, RealDisk, StreamId};
+use crate::{Disk, Identity, OpenError, RealDisk, Recovered, StreamId};
 
 mod link;
 
@@ -156,6 +156,17 @@ impl Scan {
     /// The streams that ever held a record.
     pub(crate) fn known(&self) -> impl Iterator<Item = (StreamId, &Stream)> {
         (0u32..).map(StreamId).zip(&self.streams).filter(|(_, stream)| stream.next > 0)
+    }
+
+    /// What every stream kept. For the proofs, which look at a disk without opening it.
+    pub(crate) fn recovered(&self) -> Vec<Recovered> {
+        self.known()
+            .map(|(stream, state)| Recovered {
+                stream,
+                first: Lsn(state.keep),
+                records: state.records.iter().flatten().cloned().collect(),
+            })
+            .collect()
     }
 
     fn segment(

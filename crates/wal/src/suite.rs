@@ -1,1 +1,23 @@
-//! placeholder
+//! The proofs, for everybody to run: what every [`Log`](protocol::Log) must do, and hunts that
+//! find the classic mistakes of a log when one is planted.
+
+mod conformance;
+
+mod crash_images;
+
+mod hunts;
+
+pub use conformance::{await_durable, log_conformance};
+pub use crash_images::hunt_crash_images;
+pub use hunts::{hunt_fsync_failure, hunt_rot, hunt_stale_records};
+
+/// What a hunt that found nothing has looked at.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// Workloads run.
+    pub workloads: u64,
+    /// Disks recovered from.
+    pub images: u64,
+    /// Records that had to be there and were.
+    pub records: u64,
+}

@@ -143,7 +143,7 @@ impl Writer {
             let (frame, behind) = rest.split_at(RECORD_HEADER + padded(len as usize));
             let state = &mut self.streams[stream as usize];
             if state.next == 0 {
-                (state.keep, state.next) = (1, 1);
+                (state.keep, state.next, state.logged_keep) = (1, 1, 1);
             }
             let lsn = state.next;
             self.add(Kind::Data, stream, lsn, frame, len)?;

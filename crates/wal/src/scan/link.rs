@@ -47,21 +47,20 @@ pub(super) fn link(
     fronts: &BTreeMap<u64, Option<SegmentHeader>>,
 ) -> Result<Vec<u64>, OpenError> {
     let dir = disk.place();
-    let Some((newest, header)) =
-        fronts.iter().rev().find_map(|(number, front)| Some((*number, front.as_ref()?)))
-    else {
+    let newest = fronts.iter().rev().find_map(|(number, front)| Some((*number, front.as_ref()?)));
+    // A header is synced before the first record that follows it. So where a later file has no
+    // header and yet a record that vouches for another one, the header has rotted.
+    for number in fronts.range(newest.map_or(0, |(number, _)| number + 1)..).map(|(n, _)| *n) {
+        let file = segment_name(number);
+        let bytes = read_whole(disk, &file).map_err(OpenError::io(&dir, format!("read {file}")))?;
+        if let Some(position) = vouches(&bytes, number) {
+            return Err(spoilt(dir, file, position));
+        }
+    }
+    let Some((newest, header)) = newest else {
         let what = "no segment of its log has begun".to_owned();
         return Err(OpenError::HalfCreated { dir, what });
     };
-    // A header is synced before the first record that follows it. So where a later file has no
-    // header and yet a record that vouches for another one, the header has rotted.
-    for number in fronts.range(newest + 1..).map(|(number, _)| *number) {
-        let file = segment_name(number);
-        let bytes = read_whole(disk, &file).map_err(OpenError::io(&dir, format!("read {file}")))?;
-        if vouches(&bytes, number) {
-            return Err(spoilt(dir, file, header.first));
-        }
-    }
     let mut live = vec![newest];
     let mut at = header;
     while at.previous >= header.oldest && at.previous > 0 {
@@ -78,18 +77,22 @@ pub(super) fn link(
     Ok(live)
 }
 
-/// Whether a record in a segment without a header has a mark that covers an earlier one in it.
-fn vouches(bytes: &[u8], segment: u64) -> bool {
+/// The first position of a segment without a header, if a record in it has a mark that covers
+/// another one in it.
+fn vouches(bytes: &[u8], segment: u64) -> Option<u64> {
     let mut lowest = u64::MAX;
-    (SEGMENT_HEADER..bytes.len().saturating_sub(RECORD_HEADER)).step_by(8).any(|at| {
-        let here = &bytes[at..];
-        if claimed_segment(here) != segment {
-            return false;
+    let end = bytes.len().saturating_sub(RECORD_HEADER);
+    for here in (SEGMENT_HEADER..end).step_by(8).map(|at| &bytes[at..]) {
+        if claimed_segment(here) == segment
+            && let Some((header, _)) = RecordHeader::decode(here)
+        {
+            lowest = lowest.min(header.position);
+            if header.mark >= lowest {
+                return Some(lowest);
+            }
         }
-        let Some((header, _)) = RecordHeader::decode(here) else { return false };
-        lowest = lowest.min(header.position);
-        header.mark >= lowest
-    })
+    }
+    None
 }
 
 fn spoilt(dir: String, file: String, position: u64) -> OpenError {

@@ -1,0 +1,163 @@
+//! What is durable is there, through every handle and every crash.
+
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+use protocol::{Log, Lsn};
+use wal::suite::{self, await_durable, log_conformance};
+use wal::{Config, FileLog, MemoryLog, Recovered, SimDisk, StreamId, Wal};
+
+use super::{inline, open_dir, open_sim};
+
+/// The part of a log that `log_conformance` looks at; the log itself lives as long as its stream.
+fn handle((wal, recovered): (Wal, Vec<Recovered>)) -> (FileLog, Lsn, Vec<Vec<u8>>) {
+    let log = wal.stream(StreamId(3));
+    let found = recovered.into_iter().find(|found| found.stream == StreamId(3));
+    let (first, records) = found.map_or((Lsn(1), Vec::new()), |f| (f.first, f.records));
+    (log, first, records)
+}
+
+#[test]
+fn the_file_log_on_a_real_disk_keeps_the_rules_of_a_log() {
+    let dir = tempfile::tempdir().expect("a directory");
+    log_conformance(|| handle(open_dir(dir.path(), Config::small())), true);
+}
+
+#[test]
+fn the_file_log_on_a_simulated_disk_keeps_the_rules_of_a_log() {
+    let disk = SimDisk::new();
+    log_conformance(|| handle(open_sim(&disk, Config::small())), true);
+    let disk = SimDisk::new();
+    log_conformance(|| handle(open_sim(&disk, inline())), true);
+    // Killed and cut from power between its lives.
+    let disk = SimDisk::new();
+    let mut seed = 0;
+    log_conformance(
+        || {
+            disk.crash(seed);
+            seed += 1;
+            handle(open_sim(&disk, Config::small()))
+        },
+        true,
+    );
+}
+
+#[test]
+fn the_memory_log_keeps_the_rules_of_a_log() {
+    log_conformance(|| (MemoryLog::new(), Lsn(1), Vec::new()), false);
+}
+
+#[test]
+fn a_held_memory_log_reports_when_told() {
+    let (mut log, release) = MemoryLog::held();
+    log.append(b"a");
+    log.append(b"b");
+    log.push();
+    assert!(log.poll_durable(&mut Context::from_waker(Waker::noop())).is_pending());
+    release.up_to(Lsn(1));
+    assert_eq!(await_durable(&mut log, Lsn(1)).expect("released"), Lsn(1));
+    release.fail(std::io::ErrorKind::Other);
+    assert!(await_durable(&mut log, Lsn(2)).is_err());
+    assert_eq!(release.records(), (Lsn(1), vec![b"a".to_vec(), b"b".to_vec()]));
+}
+
+#[test]
+fn s8_9_13_every_small_workload_survives_every_crash() {
+    let started = Instant::now();
+    let report = suite::hunt_crash_images(24).unwrap_or_else(|why| panic!("{why}"));
+    println!("{report:?} in {:?}", started.elapsed());
+    assert!(report.images >= 100_000, "only {} images", report.images);
+}
+
+#[test]
+fn s8_9_15_sixty_four_concurrent_appends_share_a_handful_of_syncs() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (wal, _) = open_dir(dir.path(), Config::small());
+    let mut logs: Vec<FileLog> = (0..64).map(|id| wal.stream(StreamId(id))).collect();
+    let barrier = Arc::new(std::sync::Barrier::new(64));
+    let before = wal.stats();
+    std::thread::scope(|scope| {
+        for log in &mut logs {
+            let barrier = barrier.clone();
+            scope.spawn(move || {
+                log.append(&[1; 256]);
+                barrier.wait();
+                log.push();
+                await_durable(log, Lsn(1)).expect("a healthy disk");
+            });
+        }
+    });
+    let after = wal.stats();
+    let syncs = after.syncs - before.syncs;
+    println!("64 appends of 64 streams: {syncs} syncs");
+    assert_eq!(after.records - before.records, 64);
+    // How many pushes meet in one batch is the scheduler's; a sync each would be 64.
+    assert!(syncs <= 32, "{syncs} syncs");
+}
+
+#[test]
+fn s8_9_15_a_hundred_megabytes_are_recovered_in_time() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let config = Config::default();
+    let (wal, _) = open_dir(dir.path(), config);
+    let mut log = wal.stream(StreamId(0));
+    let record = [0x5A; 1024];
+    let count = 100 << 10;
+    for number in 1..=count {
+        log.append(&record);
+        if number % 512 == 0 {
+            log.push();
+        }
+    }
+    await_durable(&mut log, Lsn(count)).expect("a healthy disk");
+    drop((log, wal));
+    let started = Instant::now();
+    let (_wal, recovered) = open_dir(dir.path(), config);
+    let took = started.elapsed();
+    println!("{} records of 1 KiB recovered in {took:?}", recovered[0].records.len());
+    assert_eq!(recovered[0].records.len() as u64, count);
+    assert!(took.as_secs_f64() < 2.0, "{took:?}");
+}
+
+#[test]
+fn a_record_may_be_larger_than_a_segment_but_not_than_the_limit() {
+    let disk = SimDisk::new();
+    let (wal, _) = open_sim(&disk, inline());
+    let mut log = wal.stream(StreamId(0));
+    for size in [100, 100_000, 100] {
+        log.append(&vec![size as u8; size]);
+        log.push();
+    }
+    await_durable(&mut log, Lsn(3)).expect("large records get a large segment");
+    drop((log, wal));
+    let (wal, recovered) = open_sim(&disk, inline());
+    let sizes: Vec<usize> = recovered[0].records.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [100, 100_000, 100]);
+    let mut log = wal.stream(StreamId(0));
+    log.append(&vec![0; wal::MAX_RECORD]);
+    log.push();
+    await_durable(&mut log, Lsn(4)).expect("exactly the limit");
+    log.append(&vec![0; wal::MAX_RECORD + 1]);
+    log.push();
+    let error = await_durable(&mut log, Lsn(5)).expect_err("beyond the limit");
+    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+}
+
+#[test]
+fn dropping_the_last_handle_writes_what_was_pushed_and_ends_the_threads() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (wal, _) = open_dir(dir.path(), Config::small());
+    let mut log = wal.stream(StreamId(0));
+    for _ in 0..100 {
+        log.append(&[3; 100]);
+        log.push();
+    }
+    drop(wal);
+    drop(log);
+    // The lock is held until the writer has gone, so opening at once proves that it went.
+    let (wal, recovered) = open_dir(dir.path(), Config::small());
+    assert_eq!(recovered[0].records.len(), 100);
+    assert_eq!(recovered[0].last(), Lsn(100));
+    assert_eq!(wal.stats().live, [(StreamId(0), 10_000)]);
+}
