@@ -51,9 +51,11 @@
 //!
 //! Reading old records while running (a stream's owner has them in memory or in a snapshot),
 //! repair from peers (the layers above know the peers; this one only says exactly what is
-//! missing), and encryption. One risk remains and is stated: rot inside the very last batch,
-//! together with a crash before the next record or the mark that follows after
-//! [`QUIET_MS`] milliseconds, looks like a torn tail.
+//! missing), and encryption. A full disk fails the log like any other error, because a log that
+//! refuses some records and takes others is a second protocol. Two risks remain and are stated.
+//! Rot inside the very last batch, together with a crash before the next record or the mark that
+//! follows after [`QUIET_MS`] milliseconds, looks like a torn tail. And whoever removes the newest
+//! segment by hand leaves a log that looks whole and is shorter.
 //!
 //! # Reading order
 //!

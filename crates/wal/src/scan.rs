@@ -45,7 +45,8 @@ pub enum Verdict {
     Corrupt(Damage),
 }
 
-/// Reads the whole log on `disk` and judges it. Changes nothing.
+/// Reads the whole log on `disk` and judges it. Changes nothing. Of a log in use it sees a moment
+/// of each file, not one moment of all: look again before believing bad news.
 ///
 /// # Errors
 ///

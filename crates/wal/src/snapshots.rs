@@ -245,14 +245,18 @@ impl Snapshots {
         read().map_err(snapshot.failed("read a piece of"))
     }
 
-    /// Removes the snapshots of a stream below `index`, durably.
+    /// Removes the snapshots of a stream below `index`, durably, and what attempts to save them
+    /// have left behind.
     ///
     /// # Errors
     ///
     /// Whatever the disk says; some may then be gone and others not.
     pub fn remove_below(&self, stream: StreamId, index: u64) -> io::Result<()> {
-        for snapshot in self.list(stream)?.iter().filter(|snapshot| snapshot.index < index) {
-            self.disk.remove(&snapshot.file())?;
+        for name in self.disk.list()? {
+            let found = Snapshot::of(name.strip_suffix(".tmp").unwrap_or(&name));
+            if found.is_some_and(|found| found.stream == stream && found.index < index) {
+                self.disk.remove(&name)?;
+            }
         }
         self.disk.sync_dir()
     }

@@ -5,8 +5,9 @@ use std::task::{Context, Waker};
 use std::time::Instant;
 
 use protocol::{Log, Lsn};
+use wal::simdisk::{Call, Fault, Trouble};
 use wal::suite::{self, await_durable, log_conformance};
-use wal::{Config, FileLog, MemoryLog, Recovered, SimDisk, StreamId, Wal};
+use wal::{Config, Durability, FileLog, MemoryLog, Recovered, SimDisk, StreamId, Wal};
 
 use super::{inline, open_dir, open_sim};
 
@@ -160,4 +161,66 @@ fn dropping_the_last_handle_writes_what_was_pushed_and_ends_the_threads() {
     assert_eq!(recovered[0].records.len(), 100);
     assert_eq!(recovered[0].last(), Lsn(100));
     assert_eq!(wal.stats().live, [(StreamId(0), 10_000)]);
+}
+
+#[test]
+fn a_full_queue_delays_but_loses_nothing_and_wakes_whoever_waits() {
+    let disk = SimDisk::new();
+    let (wal, _) = open_sim(&disk, Config { segment_bytes: 4 << 20, ..Config::small() });
+    let mut logs: Vec<FileLog> = (0..4).map(|id| wal.stream(StreamId(id))).collect();
+    std::thread::scope(|scope| {
+        for log in &mut logs {
+            // More pushes than the queue has places, by owners who do not wait in between.
+            scope.spawn(move || {
+                for number in 1..=5000u64 {
+                    log.append(&number.to_le_bytes());
+                    log.push();
+                }
+                await_durable(log, Lsn(5000)).expect("a healthy disk");
+            });
+        }
+    });
+    drop((wal, logs));
+    disk.crash(4);
+    let (_, recovered) = open_sim(&disk, Config::small());
+    assert_eq!(recovered.len(), 4);
+    for found in recovered {
+        for (record, number) in found.records.iter().zip(1u64..) {
+            assert_eq!(*record, number.to_le_bytes());
+        }
+        assert_eq!(found.last(), Lsn(5000));
+    }
+}
+
+#[test]
+fn memory_mode_syncs_nothing_and_survives_the_process_only() {
+    let config = Config { durability: Durability::Memory, ..inline() };
+    let disk = SimDisk::new();
+    let (wal, _) = open_sim(&disk, config);
+    let (call, trouble) = (Some(Call::Sync), Trouble::Eio);
+    disk.fail(Fault { call, after: 0, trouble, forever: true });
+    let mut log = wal.stream(StreamId(0));
+    log.append(b"as good as the process");
+    log.push();
+    await_durable(&mut log, Lsn(1)).expect("no sync was asked for");
+    drop((log, wal));
+    disk.heal();
+    assert_eq!(open_sim(&disk, config).1[0].records, [b"as good as the process".to_vec()]);
+}
+
+#[test]
+fn the_mark_follows_a_quiet_time_so_that_rot_is_not_taken_for_a_tear() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (wal, _) = open_dir(dir.path(), Config::small());
+    let mut log = wal.stream(StreamId(0));
+    log.append(b"alone");
+    log.push();
+    await_durable(&mut log, Lsn(1)).expect("a healthy disk");
+    // The record and then its mark, 20 ms later: two syncs. Asking is how we notice.
+    let deadline = Instant::now() + std::time::Duration::from_secs(30);
+    while wal.stats().syncs < 2 {
+        assert!(Instant::now() < deadline, "no mark was written: {:?}", wal.stats());
+        std::thread::yield_now();
+    }
+    assert_eq!(wal.stats().records, 1);
 }

@@ -16,6 +16,8 @@ mod recycling;
 
 mod snapshots;
 
+mod spoilt;
+
 const CLUSTER: ClusterId = ClusterId(0xC1);
 const NODE: NodeId = NodeId(1);
 
