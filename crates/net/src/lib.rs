@@ -6,6 +6,12 @@ pub mod tcp;
 
 pub mod memory;
 
+pub mod weather;
+
+pub mod faulty;
+
+pub mod suite;
+
 pub mod limits;
 
 pub mod hello;
@@ -37,6 +43,7 @@ pub mod running;
 pub use codec::FrameError;
 pub use counters::Counters;
 pub use drive::{Alone, Calls, Forgetful, Life, drive};
+pub use faulty::Faulty;
 pub use hello::{Hello, Refusal};
 pub use inbox::{Gone, Inbox, Post, inbox};
 pub use lanes::{Lane, Lanes};
@@ -48,3 +55,4 @@ pub use rpc::{Ask, CallError, HangUp, Line, RpcError, Wire, Wrapped, context_unt
 pub use running::{Running, Stop, Stopped, abort_on_panic};
 pub use serve::Server;
 pub use tcp::Tcp;
+pub use weather::Weather;
