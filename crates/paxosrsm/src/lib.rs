@@ -1,1 +1,16 @@
-//! Under construction.
+//! The same commands in the same order everywhere, each at most once.
+pub mod machine;
+pub mod sessions;
+pub mod agreement;
+pub mod solo;
+pub mod message;
+pub mod core;
+
+pub mod clerk;
+
+pub use clerk::Clerk;
+pub use agreement::{Agreement, Index, Refused};
+pub use core::{Config, Replica, Restored};
+pub use machine::{Coded, Image, StateMachine};
+pub use sessions::{ClientId, RequestNo, Sessions};
+pub use solo::Solo;

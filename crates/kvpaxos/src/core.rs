@@ -1,0 +1,136 @@
+//! The store: a map that a log of commands builds.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use paxosrsm::machine::{Image, Reader, StateMachine, put_bytes};
+
+use crate::command::{Command, Expect, Found, Get, MAX_VALUE, Response, Version};
+
+/// A map from keys to values, each with the version of its last write.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Store {
+    entries: BTreeMap<Bytes, (Bytes, Version)>,
+    writes: u64,
+}
+
+impl Store {
+    /// How many keys it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The value of `key` and its version.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<&(Bytes, Version)> {
+        self.entries.get(key)
+    }
+
+    fn write(&mut self, key: &Bytes, value: Bytes) -> Response {
+        self.writes += 1;
+        let version = Version(self.writes);
+        match self.entries.get_mut(key) {
+            Some(entry) => *entry = (value, version),
+            None => {
+                // The key is a slice of a whole batch; keeping it would keep the batch.
+                self.entries.insert(Bytes::copy_from_slice(key), (value, version));
+            }
+        }
+        Response::Written(version)
+    }
+
+    fn append(&mut self, key: &Bytes, tail: &Bytes) -> Response {
+        let Some((value, version)) = self.entries.get_mut(key) else {
+            return self.write(key, Bytes::copy_from_slice(tail));
+        };
+        if value.len() + tail.len() > MAX_VALUE {
+            return Response::TooLarge;
+        }
+        self.writes += 1;
+        *version = Version(self.writes);
+        // Grown in place unless a snapshot or a reader still looks at the old bytes.
+        let mut grown = match std::mem::take(value).try_into_mut() {
+            Ok(own) => own,
+            Err(shared) => shared.as_ref().into(),
+        };
+        grown.extend_from_slice(tail);
+        *value = grown.freeze();
+        Response::Written(*version)
+    }
+
+    fn cas(&mut self, key: &Bytes, expect: &Expect, value: &Bytes) -> Response {
+        let found = self.entries.get(key);
+        let as_expected = match (expect, found) {
+            (Expect::Absent, None) => true,
+            (Expect::Value(value), Some((found, _))) => value == found,
+            (Expect::Version(version), Some((_, found))) => version == found,
+            _ => false,
+        };
+        if as_expected {
+            return self.write(key, Bytes::copy_from_slice(value));
+        }
+        Response::Differs(found.map(|(_, version)| *version))
+    }
+}
+
+impl StateMachine for Store {
+    type Command = Command;
+    type Response = Response;
+    type Query = Get;
+    type Answer = Found;
+
+    fn apply(&mut self, command: Command) -> Response {
+        if !command.fits() {
+            return Response::TooLarge;
+        }
+        match &command {
+            Command::Put(key, value) => self.write(key, Bytes::copy_from_slice(value)),
+            Command::Append(key, tail) => self.append(key, tail),
+            Command::Delete(key) => {
+                let existed = self.entries.remove(key).is_some();
+                self.writes += u64::from(existed);
+                Response::Deleted(existed)
+            }
+            Command::Cas(key, expect, value) => self.cas(key, expect, value),
+        }
+    }
+
+    fn query(&self, Get(key): Get) -> Found {
+        Found(self.entries.get(&key).cloned())
+    }
+
+    fn freeze(&self) -> Image {
+        let frozen = self.clone(); // Keys and values are shared, not copied.
+        Image::new(move || {
+            let mut image = Vec::new();
+            image.extend_from_slice(&frozen.writes.to_le_bytes());
+            image.extend_from_slice(&(frozen.entries.len() as u64).to_le_bytes());
+            for (key, (value, version)) in &frozen.entries {
+                put_bytes(&mut image, key);
+                image.extend_from_slice(&version.0.to_le_bytes());
+                put_bytes(&mut image, value);
+            }
+            image
+        })
+    }
+
+    fn restore(image: &Bytes) -> Option<Self> {
+        let mut reader = Reader::new(image);
+        let (writes, count) = (reader.u64()?, reader.u64()?);
+        let mut entries = BTreeMap::new();
+        for _ in 0..count {
+            let key = Bytes::copy_from_slice(&reader.bytes()?);
+            let version = Version(reader.u64()?);
+            let value = Bytes::copy_from_slice(&reader.bytes()?);
+            entries.insert(key, (value, version));
+        }
+        reader.end(Self { entries, writes })
+    }
+}

@@ -1,0 +1,192 @@
+//! Agreement among one: for study, for swapping, and for tests of what stands above.
+//!
+//! A command is saved, and a note to oneself is held by the desk until it is durable; when the
+//! note comes back the command is decided. That is the whole protocol.
+
+use bytes::Bytes;
+use protocol::{Caller, Core, Effects, Event, Free, Lsn, NodeId, Time};
+use serde::{Deserialize, Serialize};
+
+use crate::agreement::{Agreement, Happened, Index, Refused, Status, Wish};
+
+/// A group of one.
+#[derive(Debug)]
+pub struct Solo {
+    me: NodeId,
+    /// Saved, in order, not yet handed out; the first stands at `handed`.
+    waiting: std::collections::VecDeque<(Bytes, Option<Caller>)>,
+    handed: Index,
+    next: Index,
+    floor: Index,
+    /// The record of each command from the floor on.
+    records: std::collections::VecDeque<Lsn>,
+    born: bool,
+}
+
+/// What it can be asked.
+#[derive(Clone, Debug)]
+pub enum Ask {
+    /// By a replica.
+    Wish(Wish),
+    /// By itself, held until everything saved before is durable: hand out up to here.
+    Durable(Index),
+}
+
+/// What it answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Noted;
+impl Free for Noted {
+    const WHY: &'static str = "it says nothing";
+}
+
+/// What it remembers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Line {
+    /// The command at this index.
+    Command(Index, Bytes),
+    /// Everything below is in a snapshot.
+    Floor(Index),
+}
+
+/// What it announces.
+#[derive(Debug)]
+pub enum Says {
+    /// This command is next.
+    Decided(Index, Bytes, Option<Caller>),
+    /// This query may be answered.
+    Readable(Caller, Bytes),
+}
+impl Free for Says {
+    const WHY: &'static str = "it is said when the note to oneself came back through the log";
+}
+
+impl Solo {
+    /// A node with the memory of its earlier lives; `applied` is what the layer above has already.
+    #[must_use]
+    pub fn recover(
+        me: NodeId,
+        applied: Index,
+        lines: impl IntoIterator<Item = (Lsn, Line)>,
+    ) -> Self {
+        let mut solo = Self {
+            me,
+            waiting: std::collections::VecDeque::new(),
+            handed: applied,
+            next: applied,
+            floor: Index(0),
+            records: std::collections::VecDeque::new(),
+            born: false,
+        };
+        for (lsn, line) in lines {
+            match line {
+                Line::Command(index, command) => {
+                    solo.next = solo.next.max(Index(index.0 + 1));
+                    solo.records.push_back(lsn);
+                    if index >= applied {
+                        solo.waiting.push_back((command, None));
+                    }
+                }
+                Line::Floor(floor) => solo.release(floor),
+            }
+        }
+        solo
+    }
+
+    fn release(&mut self, floor: Index) {
+        let gone = floor.0.saturating_sub(self.floor.0).min(self.records.len() as u64);
+        self.records.drain(..gone as usize);
+        self.floor = self.floor.max(floor);
+    }
+
+    fn wish(&mut self, caller: Caller, wish: Wish, fx: &mut Effects<Self>) {
+        match wish {
+            Wish::Propose(command) => {
+                let lsn = fx.save(Line::Command(self.next, command.clone()));
+                self.records.push_back(lsn);
+                self.next.0 += 1;
+                self.waiting.push_back((command, Some(caller)));
+                fx.send(self.me, Ask::Durable(self.next));
+            }
+            // Everything acknowledged was handed out before it was acknowledged.
+            Wish::Ask(query) => fx.output_free(Says::Readable(caller, query)),
+            Wish::Compact(upto) | Wish::Install(upto) => {
+                self.release(upto.min(self.handed));
+                let lsn = fx.save(Line::Floor(self.floor));
+                fx.forget(self.records.front().map_or(lsn, |first| (*first).min(lsn)));
+                fx.answer_free(caller, Noted);
+            }
+        }
+    }
+
+    fn hand_out(&mut self, upto: Index, fx: &mut Effects<Self>) {
+        while self.handed < upto {
+            let Some((command, caller)) = self.waiting.pop_front() else { return };
+            fx.output_free(Says::Decided(self.handed, command, caller));
+            self.handed.0 += 1;
+        }
+    }
+}
+
+impl Core for Solo {
+    type Request = Ask;
+    type Reply = Noted;
+    type Record = Line;
+    type Output = Says;
+
+    fn step(&mut self, _now: Time, event: Event<Self>, fx: &mut Effects<Self>) {
+        match event {
+            Event::Request { caller, request: Ask::Wish(wish) } => self.wish(caller, wish, fx),
+            Event::Request { caller, request: Ask::Durable(upto) } => {
+                self.hand_out(upto, fx);
+                fx.answer_free(caller, Noted);
+            }
+            Event::Wake => {
+                if !self.born {
+                    self.born = true;
+                    self.hand_out(self.next, fx);
+                }
+            }
+            Event::Reply(_) | Event::Failed { .. } | Event::DiskHealthy(_) => {}
+        }
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        (!self.born).then_some(Time::ZERO)
+    }
+}
+
+impl Agreement for Solo {
+    fn wish(wish: Wish) -> Ask {
+        Ask::Wish(wish)
+    }
+
+    fn happened(output: Says) -> Happened {
+        match output {
+            Says::Decided(index, command, caller) => Happened::Decided {
+                index,
+                batch: command.clone(),
+                commands: vec![command],
+                callers: vec![caller],
+            },
+            Says::Readable(caller, query) => Happened::Readable { caller, query },
+        }
+    }
+
+    fn refused(_reply: &Noted) -> Option<Refused> {
+        None
+    }
+
+    fn leader(&self) -> Option<NodeId> {
+        Some(self.me)
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            role: "alone".to_owned(),
+            leader: Some(self.me),
+            chosen: self.handed,
+            floor: self.floor,
+            ..Status::default()
+        }
+    }
+}
