@@ -128,6 +128,12 @@ pub mod record;
 
 pub mod core;
 
+#[cfg(feature = "net")]
+pub mod service;
+
+#[cfg(feature = "net")]
+pub mod server;
+
 pub mod door;
 
 pub mod config;

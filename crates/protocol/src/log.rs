@@ -20,3 +20,21 @@ pub trait Log {
     /// Records below `keep` are not needed any more; their space may be used again.
     fn forget(&mut self, keep: Lsn);
 }
+
+impl<L: Log + ?Sized> Log for Box<L> {
+    fn append(&mut self, record: &[u8]) {
+        (**self).append(record);
+    }
+
+    fn push(&mut self) {
+        (**self).push();
+    }
+
+    fn poll_durable(&mut self, cx: &mut task::Context<'_>) -> task::Poll<io::Result<Lsn>> {
+        (**self).poll_durable(cx)
+    }
+
+    fn forget(&mut self, keep: Lsn) {
+        (**self).forget(keep);
+    }
+}
