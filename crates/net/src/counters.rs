@@ -100,7 +100,7 @@ impl Counters {
         }
     }
 
-    pub(crate) fn served(&self, outcome: Result<(), &FrameError>) {
+    pub(crate) fn served(&self, outcome: Result<&(), &FrameError>) {
         Self::add(match outcome {
             Ok(()) => &self.closed,
             Err(FrameError::Io(_)) => &self.broken,

@@ -26,7 +26,7 @@ pub struct Inbox<Q, R> {
     letters: mpsc::Sender<Letter<Q, R>>,
 }
 
-/// The core's side of an [`Inbox`], for [`drive`](crate::drive).
+/// The core's side of an [`Inbox`], for [`drive`](crate::drive()).
 pub struct Post<Q, R> {
     pub(crate) letters: mpsc::Receiver<Letter<Q, R>>,
     pub(crate) stopped: Stopped,

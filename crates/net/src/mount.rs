@@ -74,7 +74,7 @@ impl Mount {
     /// A tarpc service. `handlers` is called once for each connection, with what the connection
     /// proved, and returns what answers its requests:
     ///
-    /// ```ignore
+    /// ```text
     /// Mount::tarpc(Bounds::PEER, move |hello| {
     ///     let service = Handlers { inbox: inbox.clone(), peer: hello.node }.serve();
     ///     move |context, request| service.clone().serve(context, request)

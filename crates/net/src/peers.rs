@@ -15,7 +15,7 @@ use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicU32, Ordering::Relaxed},
     },
     time::Duration,
@@ -25,14 +25,14 @@ use futures_util::FutureExt;
 use protocol::{NodeId, Rng};
 use tokio::{
     sync::oneshot,
-    task::AbortHandle,
     time::{Instant, timeout, timeout_at},
 };
 
 use crate::{
-    Addr, Bounds, CallError, Calls, HangUp, Line, Network, RpcError, Wire, context_until,
+    Addr, Bounds, CallError, Calls, Line, Network, PeerStatus, RpcError, Wire, context_until,
     hello::{self, Hello, HelloError, Refusal},
-    limits::{DIAL_TIME, FIRST_PAUSE, LAST_PAUSE, LATE_CALLS, PROVEN},
+    limits::{DIAL_TIME, LATE_CALLS},
+    peer::{Link, Peer, State, lock},
 };
 
 /// How the others are reached, and by whom.
@@ -57,22 +57,6 @@ pub struct Peers<W, Q> {
     _owner: Arc<Owner<W, Q>>,
 }
 
-/// How one peer is doing, for people to look at.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PeerStatus {
-    /// Nobody has called it yet, or the last attempt failed: so many in a row, and why.
-    Down {
-        /// Attempts that failed in a row.
-        failures: u32,
-        /// What the last one failed with, if anything has failed yet.
-        why: Option<String>,
-    },
-    /// An attempt is being made.
-    Dialing,
-    /// Connected.
-    Up,
-}
-
 struct Shared<W, Q> {
     network: Arc<dyn Network>,
     hello: Hello,
@@ -87,49 +71,11 @@ struct Book<W> {
     closed: bool,
 }
 
-struct Peer<W> {
-    addr: Addr,
-    state: State<W>,
-    failures: u32,
-    why: Option<HelloError>,
-}
-
-enum State<W> {
-    Down { until: Instant },
-    Dialing { task: AbortHandle, waiting: Vec<oneshot::Sender<Arc<Link<W>>>> },
-    Up(Arc<Link<W>>),
-}
-
-/// One good connection.
-struct Link<W> {
-    wire: W,
-    since: Instant,
-    /// Calls in a row that ran out of time.
-    late: AtomicU32,
-    /// Taken out, and thereby dropped, to end it.
-    hang_up: Mutex<Option<HangUp>>,
-}
-
-impl<W> Link<W> {
-    fn ended(&self) -> bool {
-        lock(&self.hang_up).as_ref().is_none_or(HangUp::ended)
-    }
-
-    fn end(&self) {
-        lock(&self.hang_up).take();
-    }
-}
-
 /// Which way a call goes.
 enum Route<W> {
     Up(Arc<Link<W>>),
     Wait(oneshot::Receiver<Arc<Link<W>>>),
     Down(Option<Refusal>),
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // Held for a few instructions that do not panic; were it otherwise, the state is still whole.
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<W: Send + Sync + 'static, Q: 'static> Peers<W, Q> {
@@ -331,73 +277,6 @@ impl<W: Send + Sync + 'static, Q: 'static> Shared<W, Q> {
             Err(error) => {
                 tracing::debug!(%node, %addr, %error, "cannot reach");
                 peer.failed(error, rng);
-            }
-        }
-    }
-}
-
-impl<W> Peer<W> {
-    fn new(addr: Addr) -> Self {
-        let state = State::Down { until: Instant::now() };
-        Self { addr, state, failures: 0, why: None }
-    }
-
-    fn up(&mut self, link: Arc<Link<W>>) {
-        if let State::Dialing { waiting, .. } = &mut self.state {
-            for tell in waiting.drain(..) {
-                // Some may have run out of time while they waited.
-                let _ = tell.send(Arc::clone(&link));
-            }
-        }
-        self.why = None;
-        self.state = State::Up(link);
-    }
-
-    /// A connection ended. One that hardly lived counts as a failed attempt, or a server that
-    /// hangs up on everybody would be dialled without pause.
-    fn lost(&mut self, link: &Link<W>, rng: &mut Rng) {
-        if link.since.elapsed() >= PROVEN {
-            self.failures = 0;
-            self.state = State::Down { until: Instant::now() };
-        } else {
-            self.pause(rng);
-        }
-    }
-
-    fn failed(&mut self, why: HelloError, rng: &mut Rng) {
-        self.why = Some(why);
-        self.pause(rng);
-    }
-
-    /// Twice as long each time, and never in step with the others.
-    fn pause(&mut self, rng: &mut Rng) {
-        let longest = FIRST_PAUSE.saturating_mul(1 << self.failures.min(16)).min(LAST_PAUSE);
-        self.failures = self.failures.saturating_add(1);
-        self.state = State::Down { until: Instant::now() + rng.between(longest / 2, longest) };
-    }
-
-    fn end(self) {
-        match self.state {
-            State::Up(link) => link.end(),
-            State::Dialing { task, .. } => task.abort(),
-            State::Down { .. } => {}
-        }
-    }
-
-    fn refusal(&self) -> Option<Refusal> {
-        match &self.why {
-            Some(HelloError::Refused(refusal)) => Some(refusal.clone()),
-            _ => None,
-        }
-    }
-
-    fn status(&self) -> PeerStatus {
-        match &self.state {
-            State::Up(link) if !link.ended() => PeerStatus::Up,
-            State::Dialing { .. } => PeerStatus::Dialing,
-            State::Up(_) | State::Down { .. } => {
-                let why = self.why.as_ref().map(ToString::to_string);
-                PeerStatus::Down { failures: self.failures, why }
             }
         }
     }

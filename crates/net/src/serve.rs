@@ -168,7 +168,7 @@ async fn connection(shared: Arc<Shared>, mut stream: Connection) {
     if let Err(error) = &outcome {
         tracing::debug!(node = ?who.node, service = who.service, %error, "connection closed");
     }
-    counters.served(outcome.as_ref().map(|()| ()));
+    counters.served(outcome.as_ref());
 }
 
 async fn greeting(

@@ -220,25 +220,16 @@ async fn a_request_too_big_fails_its_call_only() {
 async fn requests_beyond_the_limit_of_a_connection_are_told_so() {
     let bounds = Bounds { in_flight: 3, ..Bounds::CLIENT };
     let scene = Scene::new(bounds).await;
-    let hanging: Vec<_> = (0..3)
-        .map(|_| {
-            let peers = scene.bystander.clone();
-            tokio::spawn(async move { toy::ask(&peers, Request::Hang).await })
-        })
-        .collect();
-    let refused = loop {
-        // Until the three have arrived, an echo still passes.
-        match toy::ask(&scene.bystander, Request::WhoAmI).await {
-            Ok(_) => tokio::task::yield_now().await,
-            Err(error) => break error,
-        }
-    };
-    assert!(matches!(&refused, CallError::Failed(why) if why.contains("throttled")), "{refused:?}");
-    for call in hanging {
-        assert!(matches!(call.await.unwrap(), Err(CallError::Late)));
+    // One less, just as many, one more.
+    for (calls, excess) in [(2, 0), (3, 0), (4, 1)] {
+        let hanging = (0..calls).map(|_| toy::ask(&scene.bystander, Request::Hang));
+        let ended = futures_util::future::join_all(hanging).await;
+        let throttled = |end: &&Result<Reply, CallError>| matches!(end, Err(CallError::Failed(why)) if why.contains("throttled"));
+        assert_eq!(ended.iter().filter(throttled).count(), excess, "{ended:?}");
+        let late = ended.iter().filter(|end| matches!(end, Err(CallError::Late))).count();
+        assert_eq!(late, calls - excess, "{ended:?}");
+        toy::echo_in_the_end(&scene.bystander).await;
     }
-    // Three late calls in a row: the connection was given up and is made again.
-    toy::echo_in_the_end(&scene.bystander).await;
 }
 
 #[tokio::test]
