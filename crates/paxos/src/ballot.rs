@@ -8,9 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// A place in the sequence of decisions; each holds one value, independently of the others.
 /// Numbered from 0.
-#[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Slot(pub u64);
 
 impl Slot {
@@ -36,9 +34,7 @@ impl fmt::Display for Slot {
 /// A proposal number (PMS 2.2). Ordered by round, then by node, so two nodes never share one and
 /// ballots never tie. A node uses each of its rounds once, across restarts too: it promises its
 /// own ballot durably before it asks anybody else to.
-#[derive(
-    Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Ballot {
     /// Counts campaigns.
     pub round: u64,

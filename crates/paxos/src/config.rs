@@ -43,7 +43,8 @@ pub struct Config {
     /// Undecided batches in flight when the leader names the slots. Default 4: beyond two or three
     /// a deeper pipeline only makes smaller batches.
     pub window: usize,
-    /// Undecided slots when callers name them. Default 1,024.
+    /// Undecided slots when callers name them; in a log, how far the window may run ahead of its
+    /// oldest undecided slot. Default 1,024.
     pub undecided: usize,
     /// Accept calls in flight to one peer. Default 8; 64 is sensible for `Explicit`.
     pub peer_window: usize,

@@ -22,9 +22,7 @@ pub use leader::{Candidate, Leader};
 pub use ledger::{Entry, Ledger};
 pub use quorum::{Members, Votes};
 
-use crate::{
-    Config, ConfigError, Ignored, Output, Record, Reply, Request, Slot, Status, Told,
-};
+use crate::{Config, ConfigError, Ignored, Output, Record, Reply, Request, Slot, Status, Told};
 use catchup::Fetching;
 use election::Election;
 use instances::Instances;
@@ -271,7 +269,7 @@ impl Core for Paxos {
         let campaigns = matches!(self.role, Role::Candidate(_));
         let mut at = self.election.deadline(self.leads(), campaigns);
         if self.leads() {
-            if self.traffic.ready(&self.config) || self.reads.ready() {
+            if self.proposals_wait() || self.reads.ready() {
                 return Some(Time::ZERO);
             }
             at = at.min(self.traffic.heartbeat_at);

@@ -260,7 +260,18 @@ macro_rules! worded {
     };
 }
 worded!(
-    Request::Prepare, Request::Accept, Request::Heartbeat, Request::Probe, Request::Fetch,
-    Request::Forward, Reply::Promise, Reply::Nack, Reply::Accepted, Reply::Beat, Reply::Pulse,
-    Reply::Fetched, Reply::Outcome, Reply::Told,
+    Request::Prepare,
+    Request::Accept,
+    Request::Heartbeat,
+    Request::Probe,
+    Request::Fetch,
+    Request::Forward,
+    Reply::Promise,
+    Reply::Nack,
+    Reply::Accepted,
+    Reply::Beat,
+    Reply::Pulse,
+    Reply::Fetched,
+    Reply::Outcome,
+    Reply::Told,
 );

@@ -201,11 +201,7 @@ impl Judge {
 /// # Errors
 ///
 /// What was spoken before it was saved.
-pub fn witness_reply(
-    node: NodeId,
-    reply: &Reply,
-    durable: &[(Lsn, Record)],
-) -> Result<(), String> {
+pub fn witness_reply(node: NodeId, reply: &Reply, durable: &[(Lsn, Record)]) -> Result<(), String> {
     let saved = match reply {
         Reply::Promise(promise) => promised(durable) >= promise.ballot,
         Reply::Nack(nack) => promised(durable) >= nack.promised,
@@ -218,7 +214,11 @@ pub fn witness_reply(
         }),
         _ => true,
     };
-    if saved { Ok(()) } else { Err(format!("S9 gate discipline: {node} spoke before it saved: {reply:?}")) }
+    if saved {
+        Ok(())
+    } else {
+        Err(format!("S9 gate discipline: {node} spoke before it saved: {reply:?}"))
+    }
 }
 
 /// As [`witness_reply`], for what a node asks.

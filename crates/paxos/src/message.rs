@@ -204,5 +204,6 @@ pub enum Outcome {
     Elsewhere(Option<NodeId>),
 }
 impl Free for Outcome {
-    const WHY: &'static str = "an outcome rests on a quorum of durable votes; a redirect on nothing";
+    const WHY: &'static str =
+        "an outcome rests on a quorum of durable votes; a redirect on nothing";
 }

@@ -380,6 +380,10 @@ impl Paxos {
             Campaign::More(next) => self.ask_promise(heard.from(), ballot, next, fx),
             Campaign::Waiting => {}
             Campaign::Won => self.elected(now, fx),
+            Campaign::Hopeless => {
+                self.step_down(Why::GaveUp, fx);
+                self.election.suspect_at = now.plus(self.election.patience(&self.config));
+            }
         }
     }
 
@@ -388,12 +392,11 @@ impl Paxos {
         let Role::Candidate(candidate) = std::mem::replace(&mut self.role, Role::Follower) else {
             return;
         };
-        let (leader, duties) = candidate.lead(self.config.mode);
+        let leader = candidate.lead(self.config.mode);
         let (ballot, low) = (leader.ballot, leader.low);
         let batches = self.traffic.batches;
         self.traffic = Traffic::new(now, &self.config, &self.members);
         self.traffic.batches = batches;
-        self.traffic.duties = duties;
         self.fetching.known = self.fetching.known.max(low);
         self.election.following = Some(ballot);
         self.election.progress = (self.ledger.settled, now);
@@ -401,4 +404,3 @@ impl Paxos {
         fx.output_free(Output::Role { ballot, leads: true, why: Why::Elected });
     }
 }
-

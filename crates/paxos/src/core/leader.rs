@@ -10,9 +10,11 @@ use crate::{
     message::MAX_RUNS,
 };
 
-/// How far above everything settled a slot of a log may be reported, in slots. A leader's window
-/// is far smaller; a larger number is a broken peer's, and would oblige us to fill a desert.
-const MAX_AHEAD: u64 = 1 << 16;
+/// The widest gap between what is settled and the highest vote reported that a new leader of a log
+/// takes on, in slots. Sound nodes stay far below; a larger number is a broken peer's, and would
+/// oblige us to fill a desert. No single report is ever left out: it might be the only trace of a
+/// chosen value. Who cannot honour all of them does not lead.
+const MAX_AHEAD: u64 = 1 << 20;
 
 /// A node that has promised itself a ballot and asks the others to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -37,6 +39,8 @@ pub(crate) enum Campaign {
     Waiting,
     /// A quorum has promised and reported completely.
     Won,
+    /// A quorum has promised, but the reports oblige to more than can be done.
+    Hopeless,
 }
 
 impl Candidate {
@@ -57,9 +61,6 @@ impl Candidate {
         }
         self.low = self.low.max(promise.settled);
         for Report { slot, ballot, value, chosen } in promise.accepted {
-            if slot.0 - slot.0.min(self.low.0) > MAX_AHEAD && mode == Mode::Append {
-                continue; // No sound leader was ever so far ahead of what is settled.
-            }
             // P2c: of all votes reported for a slot, the one with the highest ballot binds us. A
             // chosen value outranks them all; it is the same value anyway.
             let higher = match self.bound.get(&slot) {
@@ -77,13 +78,18 @@ impl Candidate {
         if !self.promised.hear(members, heard) {
             return Campaign::Ignore(Ignored::Duplicate);
         }
-        if members.quorum(self.promised) { Campaign::Won } else { Campaign::Waiting }
+        let high = self.bound.last_key_value().map_or(Slot(0), |(slot, _)| *slot);
+        match mode {
+            _ if !members.quorum(self.promised) => Campaign::Waiting,
+            Mode::Append if high.0.saturating_sub(self.low.0) > MAX_AHEAD => Campaign::Hopeless,
+            _ => Campaign::Won,
+        }
     }
 
-    /// Takes office. Returns the proposals that the promises oblige it to make: bound values, and
-    /// in a log a no-op for every gap between them. Slots below the highest `settled` reported
-    /// are settled elsewhere and never proposed in.
-    pub(crate) fn lead(mut self, mode: Mode) -> (Leader, VecDeque<(Slot, Value)>) {
+    /// Takes office, with the proposals that the promises oblige it to make: bound values, and in
+    /// a log a no-op for every gap between them. Slots below the highest `settled` reported are
+    /// settled elsewhere and never proposed in.
+    pub(crate) fn lead(mut self, mode: Mode) -> Leader {
         let low = self.low;
         self.bound = self.bound.split_off(&low);
         let high = self.bound.last_key_value().map_or(low, |(slot, _)| slot.next());
@@ -101,15 +107,15 @@ impl Candidate {
                 duties.extend(self.bound.into_iter().map(|(slot, (_, _, value))| (slot, value)));
             }
         }
-        let leader = Leader {
+        Leader {
             ballot: self.ballot,
             low,
             high,
             next: high,
             commit: low,
+            duties,
             tallies: Slots::default(),
-        };
-        (leader, duties)
+        }
     }
 }
 
@@ -126,6 +132,8 @@ pub struct Leader {
     pub next: Slot,
     /// Everything in `low..commit` was chosen at this ballot.
     pub commit: Slot,
+    /// What the promises oblige it to propose and it has not proposed yet, in slot order.
+    duties: VecDeque<(Slot, Value)>,
     tallies: Slots<Tally>,
 }
 
@@ -138,9 +146,26 @@ pub(crate) struct Tally {
 }
 
 impl Leader {
-    /// May `slot` be proposed in? Once only, and never where something is settled.
+    /// Is any value as good as another for `slot`? Not where something is settled, was proposed
+    /// already, or is bound by what the promises reported (P2c).
     pub(crate) fn may_propose(&self, slot: Slot) -> bool {
-        slot >= self.commit && self.tallies.get(slot).is_none()
+        let bound = self.duties.binary_search_by_key(&slot, |(slot, _)| *slot).is_ok();
+        slot >= self.commit && self.tallies.get(slot).is_none() && !bound
+    }
+
+    /// The next proposal that the promises oblige to, unless its slot was settled meanwhile.
+    pub(crate) fn next_duty(&mut self) -> Option<(Slot, Value)> {
+        while let Some((slot, value)) = self.duties.pop_front() {
+            if slot >= self.commit {
+                return Some((slot, value));
+            }
+        }
+        None
+    }
+
+    /// Whether it owes proposals.
+    pub(crate) fn owes(&self) -> bool {
+        !self.duties.is_empty()
     }
 
     /// Proposes `value` in `slot`: the only value of this ballot there.

@@ -7,9 +7,7 @@
 use protocol::{Caller, Effects, Heard, NodeId, planted};
 
 use super::{Ledger, Paxos, Role, ledger::Entry};
-use crate::{
-    Ballot, Fetch, Fetched, Ignored, Mode, Output, Record, Slot, Told, Value, Watermark,
-};
+use crate::{Ballot, Fetch, Fetched, Ignored, Mode, Output, Record, Slot, Told, Value, Watermark};
 
 /// What a chosen value that somebody told us meant to us.
 #[derive(Debug, PartialEq, Eq)]

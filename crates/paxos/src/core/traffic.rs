@@ -45,7 +45,6 @@ pub(super) struct Peer {
 pub(super) struct Traffic {
     pub(super) queue: VecDeque<(Bytes, Waiter)>,
     queue_bytes: usize,
-    pub(super) duties: VecDeque<(Slot, Value)>,
     waiting: VecDeque<(Slot, Vec<Waiter>)>,
     /// Proposals not yet chosen, and when they were made.
     pub(super) open: BTreeMap<Slot, Time>,
@@ -54,6 +53,8 @@ pub(super) struct Traffic {
     /// When the watermark is told even if nothing follows that could carry it.
     pub(super) announce_at: Option<Time>,
     runs_from: Slot,
+    /// Behind the highest proposal.
+    next: Slot,
     pub(super) batches: (u64, u64),
 }
 
@@ -82,18 +83,16 @@ impl Traffic {
         self.peers.iter_mut().find(|peer| peer.node == node)
     }
 
-    /// Proposals that may still be opened.
+    /// Proposals that may still be opened. In a log one stuck slot also stops the others after a
+    /// while: nothing behind it can be handed out, and a successor has to fill in between.
     pub(super) fn room(&self, config: &Config) -> bool {
-        let window = match config.mode {
-            Mode::Append => config.window,
-            Mode::Explicit => config.undecided,
-        };
-        self.open.len() < window
-    }
-
-    /// Whether something waits that could be proposed at once.
-    pub(super) fn ready(&self, config: &Config) -> bool {
-        (!self.queue.is_empty() || !self.duties.is_empty()) && self.room(config)
+        match config.mode {
+            Mode::Append => {
+                let oldest = self.open.first_key_value().map_or(self.next, |(slot, _)| *slot);
+                self.open.len() < config.window && self.next.0 - oldest.0 < config.undecided as u64
+            }
+            Mode::Explicit => self.open.len() < config.undecided,
+        }
     }
 }
 
@@ -119,15 +118,19 @@ impl Paxos {
         self.traffic.queue.push_back((command, waiter));
     }
 
+    /// Whether something waits that could be proposed at once.
+    pub(super) fn proposals_wait(&self) -> bool {
+        let Role::Leader(leader) = &self.role else { return false };
+        (!self.traffic.queue.is_empty() || leader.owes()) && self.traffic.room(&self.config)
+    }
+
     /// Fills the window: first what the takeover obliges to, then what has queued.
     pub(super) fn propose_due(&mut self, now: Time, fx: &mut Effects<Self>) {
-        while self.traffic.ready(&self.config) {
-            let Role::Leader(leader) = &self.role else { return };
-            if let Some((slot, value)) = self.traffic.duties.pop_front() {
-                if leader.may_propose(slot) {
-                    self.propose(now, slot, value, Vec::new(), fx);
-                }
-            } else {
+        while self.proposals_wait() {
+            let Role::Leader(leader) = &mut self.role else { return };
+            if let Some((slot, value)) = leader.next_duty() {
+                self.propose(now, slot, value, Vec::new(), fx);
+            } else if !self.traffic.queue.is_empty() {
                 let slot = leader.next;
                 let (value, waiters) = self.next_batch();
                 self.propose(now, slot, value, waiters, fx);
@@ -169,6 +172,7 @@ impl Paxos {
         let ballot = leader.ballot;
         let chosen = watermark(&self.role, &mut self.traffic.runs_from, self.config.mode);
         self.traffic.open.insert(slot, now);
+        self.traffic.next = self.traffic.next.max(slot.next());
         if !waiters.is_empty() {
             self.traffic.waiting.push_back((slot, waiters));
         }

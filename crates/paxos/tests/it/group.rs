@@ -193,7 +193,10 @@ impl Subject for Group {
                 for slot in slots {
                     for (node, core) in view.cores() {
                         let known = core.ledger().chosen(slot).is_some();
-                        if !known && slot >= core.ledger().floor() && self.judge.value(slot).is_some() {
+                        if !known
+                            && slot >= core.ledger().floor()
+                            && self.judge.value(slot).is_some()
+                        {
                             return Err(format!("{node} does not know slot {slot}"));
                         }
                     }
