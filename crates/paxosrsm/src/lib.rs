@@ -8,6 +8,16 @@ pub mod core;
 
 pub mod clerk;
 
+pub mod engine;
+
+pub mod storage;
+
+mod librarian;
+
+pub mod service;
+
+pub mod server;
+
 pub use clerk::Clerk;
 pub use agreement::{Agreement, Index, Refused};
 pub use core::{Config, Replica, Restored};

@@ -220,6 +220,16 @@ impl Snapshots {
         Ok(bytes)
     }
 
+    /// The size of a snapshot's payload, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// If it is not there or cannot be looked at.
+    pub fn size(&self, snapshot: &Snapshot) -> io::Result<u64> {
+        let file = self.disk.open(&snapshot.file(), false)?;
+        Ok(file.size()?.saturating_sub(HEADER as u64))
+    }
+
     /// A piece of a snapshot's payload: from `offset`, at most `len` and [`MAX_CHUNK`] bytes,
     /// fewer at the end, none behind it. Not verified by itself: the receiver checks the whole.
     ///
