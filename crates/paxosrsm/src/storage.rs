@@ -3,8 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use protocol::{Log, Lsn, NodeId};
+pub use wal::Wal;
 use wal::{
-    ClusterId, Identity, MemoryLog, OpenError, RealDisk, SimDisk, Snapshots, StreamId, Wal,
+    ClusterId, Identity, MemoryLog, OpenError, RealDisk, SimDisk, Snapshots, StreamId,
 };
 
 /// The stream of a group that has a log to itself.

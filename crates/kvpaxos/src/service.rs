@@ -1,0 +1,48 @@
+//! The wire contract with clients.
+
+use paxosrsm::{
+    Refused,
+    message::{Digest, Done, Query, ReplicaStatus, Submit},
+};
+use serde::{Deserialize, Serialize};
+
+/// What clients ask a store.
+#[tarpc::service]
+pub trait Kv {
+    /// Do this: a command of a session, encoded. Safe to repeat as it is.
+    async fn submit(submit: Submit) -> Result<Done, Refused>;
+    /// Show this, as it is after everything acknowledged before: a get, encoded.
+    async fn get(query: Query) -> Result<Done, Refused>;
+    /// How is this node doing?
+    async fn status() -> Option<NodeStatus>;
+    /// A fingerprint of the whole state, and what it covers.
+    async fn digest() -> Option<Digest>;
+}
+
+/// How one node is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeStatus {
+    /// Its replica.
+    pub replica: ReplicaStatus,
+    /// Its log; absent if it has none on disk.
+    pub log: Option<LogStatus>,
+    /// Connections it took, and those it refused or closed for what they sent.
+    pub connections: (u64, u64),
+}
+
+/// How a log is doing, in this life.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogStatus {
+    /// Times it made something durable.
+    pub syncs: u64,
+    /// Records it made durable.
+    pub records: u64,
+    /// Segments in use.
+    pub segments: u64,
+    /// Bytes of records that are still needed.
+    pub live_bytes: u64,
+    /// How long the latest sync took, in microseconds.
+    pub last_sync_us: u64,
+    /// How long the longest took.
+    pub max_sync_us: u64,
+}
