@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 pub struct Slot(pub u64);
 
 impl Slot {
+    /// The highest slot that anybody may name: there is always room to count on from it.
+    pub const LAST: Self = Self(1 << 62);
+
     /// The slot behind this one.
     #[must_use]
     pub fn next(self) -> Self {

@@ -113,7 +113,8 @@ impl Config {
         if sorted.len() > MAX_MEMBERS {
             return Err(ConfigError::TooMany(sorted.len()));
         }
-        if self.window == 0 || self.peer_window == 0 || self.batch_commands == 0 {
+        let counts = [self.window, self.undecided, self.peer_window, self.batch_commands];
+        if counts.contains(&0) || self.heartbeat.is_zero() || self.probe_timeout.is_zero() {
             return Err(ConfigError::Zero);
         }
         if self.heartbeat * 4 > self.election_timeout {
@@ -135,8 +136,10 @@ pub enum ConfigError {
     /// More members than votes can be counted for.
     #[error("{0} members are too many: at most {MAX_MEMBERS}")]
     TooMany(usize),
-    /// A window or batch of zero.
-    #[error("window, peer_window and batch_commands must be at least 1")]
+    /// A window, a batch or a pause of zero.
+    #[error(
+        "window, undecided, peer_window, batch_commands, heartbeat and probe_timeout must not be 0"
+    )]
     Zero,
     /// Fewer than four heartbeats per election timeout.
     #[error("election_timeout must be at least four heartbeats, or calm looks like death")]

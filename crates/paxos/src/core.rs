@@ -2,8 +2,11 @@
 //! different ones.
 
 mod acceptor;
+mod campaign;
 mod catchup;
 mod election;
+mod gate;
+mod heartbeat;
 mod instances;
 mod leader;
 mod learner;
@@ -188,6 +191,9 @@ impl Paxos {
         if caller.peer().is_some_and(|peer| self.members.position(peer).is_none()) {
             return self.ignore(Ignored::Stranger, fx);
         }
+        if let Err(why) = gate::request(caller.peer(), &request) {
+            return self.ignore(why, fx);
+        }
         match request {
             Request::Prepare(prepare) => self.on_prepare(now, caller, &prepare, fx),
             Request::Accept(accept) => self.on_accept(now, caller, accept, fx),
@@ -240,6 +246,9 @@ impl Core for Paxos {
             Event::Request { caller, request } => self.request(now, caller, request, fx),
             Event::Reply(heard) => {
                 let (heard, reply) = heard.take();
+                if let Err(why) = gate::reply(&reply) {
+                    return self.ignore(why, fx);
+                }
                 match reply {
                     Reply::Promise(promise) => self.on_promise(now, &heard, promise, fx),
                     Reply::Accepted(accepted) => self.on_accepted(now, &heard, &accepted, fx),

@@ -21,7 +21,7 @@ pub enum Refusal {
     /// Perhaps done, perhaps not: leadership was lost while it was under way.
     #[error("leadership was lost on the way: it may or may not have happened")]
     Unknown,
-    /// Certainly not done: the value is larger than the limit.
+    /// Certainly not done: the value, or the number of its slot, is larger than the limit.
     #[error("the value is too large")]
     TooLarge,
     /// Certainly not done: this group was opened with the other door.
@@ -236,17 +236,20 @@ pub enum Ignored {
     Contradiction,
     /// A message from a node that is not a member.
     Stranger,
+    /// A number or a name that no sound node would say.
+    Absurd,
 }
 
 impl Ignored {
     /// Every reason, so that the scripts can be counted.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::StaleBallot,
         Self::Duplicate,
         Self::AlreadyChosen,
         Self::Unasked,
         Self::Contradiction,
         Self::Stranger,
+        Self::Absurd,
     ];
 }
 

@@ -19,8 +19,9 @@ pub(crate) enum Vote {
     Repeat,
     /// Cast now: save it.
     New,
-    /// The value contradicts the same ballot's earlier one, or a chosen one. Cannot happen among
-    /// sound nodes.
+    /// Another value is known to be chosen there: whoever asks was deposed and does not know it.
+    Overtaken,
+    /// The value contradicts the same ballot's earlier one. Cannot happen among sound nodes.
     Contradiction,
 }
 
@@ -61,7 +62,7 @@ impl Ledger {
             return Vote::Settled;
         }
         let chosen = match self.slots.get(slot) {
-            Some(entry) if entry.chosen && entry.value != *value => return Vote::Contradiction,
+            Some(entry) if entry.chosen && entry.value != *value => return Vote::Overtaken,
             Some(entry) if entry.ballot == ballot && entry.value == *value => return Vote::Repeat,
             Some(entry) if entry.ballot == ballot => return Vote::Contradiction,
             Some(entry) => entry.chosen,
@@ -114,7 +115,7 @@ impl Paxos {
         self.election.saw(ballot);
         self.instances.heard_of(slot);
         match self.ledger.vote(ballot, slot, &value) {
-            Vote::Outranked => {
+            Vote::Outranked | Vote::Overtaken => {
                 let nack = self.nack(Some(slot));
                 return fx.answer(caller, nack.into());
             }

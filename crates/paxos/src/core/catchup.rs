@@ -10,8 +10,8 @@ use crate::{Fetch, Mode, Slot};
 pub(super) struct Fetching {
     /// Everything below is settled somewhere.
     pub(super) known: Slot,
-    /// A slot above that is known to be chosen, and not known here (door `Instances`).
-    pub(super) wanted: Option<Slot>,
+    /// A slot above that is known to be chosen, and the end of its run (door `Instances`).
+    pub(super) wanted: Option<(Slot, Slot)>,
     asked: Option<CallId>,
     /// Something was already lacking at the last wake.
     armed: bool,
@@ -43,9 +43,7 @@ impl Fetching {
 
     /// There may be more: ask as soon as the inbox is empty.
     pub(super) fn ask_again(&mut self) {
-        if self.turns == 0 {
-            self.not_before = Time::ZERO;
-        }
+        self.not_before = Time::ZERO;
     }
 
     /// The one we asked was of no help.
@@ -60,7 +58,8 @@ impl Paxos {
         if self.ledger.settled < self.fetching.known {
             return Some(self.ledger.settled);
         }
-        self.fetching.wanted.filter(|_| self.config.mode == Mode::Explicit)
+        let wanted = self.fetching.wanted.filter(|_| self.config.mode == Mode::Explicit);
+        wanted.map(|(slot, _)| slot).filter(|slot| self.ledger.chosen(*slot).is_none())
     }
 
     /// When to ask, if anything is lacking.
@@ -84,6 +83,7 @@ impl Paxos {
         let others: Vec<_> = self.members.iter().filter(|n| *n != self.config.me).collect();
         let Some(from) = self.lacking().filter(|_| !others.is_empty()) else {
             self.fetching.armed = false;
+            self.fetching.turns = 0;
             self.fetching.known = self.fetching.known.min(self.ledger.settled);
             return;
         };
@@ -91,7 +91,9 @@ impl Paxos {
             // Calls may overtake each other: what is lacking may be on its way.
             self.fetching.armed = true;
             self.fetching.not_before = now.plus(self.config.linger);
-            return;
+            if self.fetching.not_before > now {
+                return;
+            }
         }
         let first = self
             .election

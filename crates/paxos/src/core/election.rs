@@ -8,14 +8,10 @@
 
 use std::time::Duration;
 
-use protocol::{CallId, Caller, Effects, Heard, NodeId, Rng, Time, planted};
+use protocol::{CallId, Caller, Effects, Heard, NodeId, Rng, Time};
 
-use super::{
-    Paxos, Role,
-    leader::{Campaign, Candidate},
-    traffic::Traffic,
-};
-use crate::{Ballot, Config, Ignored, Output, Prepare, Probe, Promise, Pulse, Record, Slot, Why};
+use super::{Paxos, Role, gate::MAX_ROUND};
+use crate::{Ballot, Config, Output, Probe, Pulse, Slot, Why};
 
 /// A broken connection to the leader is suspicious at once; this spreads the suspicion.
 const HURRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(150));
@@ -25,18 +21,18 @@ const HURRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_m
 pub(super) struct Election {
     rng: Rng,
     /// The highest round heard of.
-    round: u64,
-    following: Option<Ballot>,
+    pub(super) round: u64,
+    pub(super) following: Option<Ballot>,
     /// When the leader last answered a probe of ours and called itself healthy.
-    content_at: Option<Time>,
+    pub(super) content_at: Option<Time>,
     /// When the leader becomes suspect; for a candidate, when it gives up.
-    suspect_at: Time,
-    probe_at: Time,
+    pub(super) suspect_at: Time,
+    pub(super) probe_at: Time,
     probe: Option<(CallId, Time)>,
-    canvass: Option<Canvass>,
+    pub(super) canvass: Option<Canvass>,
     /// Promises to be asked for again at the next tick.
-    again: Vec<(NodeId, Slot)>,
-    asked: Vec<(CallId, NodeId, Slot)>,
+    pub(super) again: Vec<(NodeId, Slot)>,
+    pub(super) asked: Vec<(CallId, NodeId, Slot)>,
     pub(super) disk_healthy: bool,
     pub(super) campaigns: u64,
     /// When a leader that still misses what was settled before it last got further.
@@ -45,7 +41,7 @@ pub(super) struct Election {
 
 /// Everybody is being asked whether a campaign is wanted.
 #[derive(Debug)]
-struct Canvass {
+pub(super) struct Canvass {
     calls: Vec<CallId>,
     /// Members that answered, this one included.
     answered: usize,
@@ -74,7 +70,7 @@ impl Election {
 
     /// A ballot was heard of: ours, if we campaign, will be higher.
     pub(super) fn saw(&mut self, ballot: Ballot) {
-        self.round = self.round.max(ballot.round);
+        self.round = self.round.max(ballot.round.min(MAX_ROUND));
     }
 
     /// Whom this node believes to lead.
@@ -93,7 +89,7 @@ impl Election {
         self.suspect_at = self.suspect_at.min(soon);
     }
 
-    fn patience(&mut self, config: &Config) -> Duration {
+    pub(super) fn patience(&mut self, config: &Config) -> Duration {
         let timeout = config.election_timeout;
         self.rng.between(timeout, timeout + timeout / 2)
     }
@@ -146,6 +142,9 @@ impl Paxos {
         if self.role.ballot() == Some(ballot) || self.election.following == Some(ballot) {
             return;
         }
+        if ballot.node == self.config.me {
+            return; // A late word of a leadership that is over; nobody follows himself.
+        }
         if self.election.following.is_some_and(|followed| followed > ballot) {
             return;
         }
@@ -184,6 +183,7 @@ impl Paxos {
     pub(super) fn election_due(&mut self, now: Time, fx: &mut Effects<Self>) {
         match &self.role {
             Role::Leader(leader) => {
+                // NB: a leader has no deadline of its own here; its heartbeat wakes it.
                 let stuck = self.ledger.settled < leader.low;
                 if self.election.progress.0 != self.ledger.settled || !stuck {
                     self.election.progress = (self.ledger.settled, now);
@@ -326,81 +326,5 @@ impl Paxos {
             let (_, _, from) = self.election.asked.swap_remove(at);
             self.election.again.push((to, from));
         }
-    }
-
-    /// Phase 1a: a ballot of our own, above all we have heard of. Our promise of it is saved first
-    /// and the desk holds the Prepare until it is durable, so no later life can use it again.
-    pub(super) fn campaign(&mut self, now: Time, fx: &mut Effects<Self>) {
-        let mut round = self.election.round.max(self.ledger.promised.round) + 1;
-        if planted::is("ballot-reused-after-restart") {
-            round = self.election.campaigns + 1;
-        }
-        let ballot = Ballot { round, node: self.config.me };
-        self.election.saw(ballot);
-        self.election.campaigns += 1;
-        self.election.following = None;
-        self.election.canvass = None;
-        self.election.again.clear();
-        self.election.asked.clear();
-        self.election.suspect_at = now.plus(self.config.probe_timeout * 4);
-        self.election.probe_at = now.plus(self.config.heartbeat);
-        if !planted::is("ballot-reused-after-restart") {
-            self.ledger.promise(ballot);
-            fx.save(Record::Promised { ballot });
-        }
-        let from = self.ledger.settled;
-        self.role = Role::Candidate(Candidate::new(ballot, from));
-        fx.output_free(Output::Role { ballot, leads: false, why: Why::Campaign });
-        for node in self.members.iter().collect::<Vec<_>>() {
-            self.ask_promise(node, ballot, from, fx);
-        }
-    }
-
-    fn ask_promise(&mut self, to: NodeId, ballot: Ballot, from: Slot, fx: &mut Effects<Self>) {
-        let call = fx.send(to, Prepare { ballot, from }.into());
-        self.election.asked.push((call, to, from));
-    }
-
-    /// A promise came, or a page of one.
-    pub(super) fn on_promise(
-        &mut self,
-        now: Time,
-        heard: &Heard<()>,
-        promise: Promise,
-        fx: &mut Effects<Self>,
-    ) {
-        let Role::Candidate(candidate) = &mut self.role else {
-            return self.ignore(Ignored::StaleBallot, fx);
-        };
-        self.election.asked.retain(|(call, _, _)| *call != heard.call());
-        let ballot = candidate.ballot;
-        self.fetching.heard_settled(heard.from(), promise.settled);
-        match candidate.hear(&self.members, heard, promise, self.config.mode) {
-            Campaign::Ignore(why) => self.ignore(why, fx),
-            Campaign::More(next) => self.ask_promise(heard.from(), ballot, next, fx),
-            Campaign::Waiting => {}
-            Campaign::Won => self.elected(now, fx),
-            Campaign::Hopeless => {
-                self.step_down(Why::GaveUp, fx);
-                self.election.suspect_at = now.plus(self.election.patience(&self.config));
-            }
-        }
-    }
-
-    /// Takes office with what the promises oblige to.
-    fn elected(&mut self, now: Time, fx: &mut Effects<Self>) {
-        let Role::Candidate(candidate) = std::mem::replace(&mut self.role, Role::Follower) else {
-            return;
-        };
-        let leader = candidate.lead(self.config.mode);
-        let (ballot, low) = (leader.ballot, leader.low);
-        let batches = self.traffic.batches;
-        self.traffic = Traffic::new(now, &self.config, &self.members);
-        self.traffic.batches = batches;
-        self.fetching.known = self.fetching.known.max(low);
-        self.election.following = Some(ballot);
-        self.election.progress = (self.ledger.settled, now);
-        self.role = Role::Leader(leader);
-        fx.output_free(Output::Role { ballot, leads: true, why: Why::Elected });
     }
 }

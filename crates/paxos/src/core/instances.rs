@@ -60,7 +60,7 @@ impl Paxos {
     ) {
         let told = match () {
             () if self.config.mode != Mode::Explicit => Told::Refused(Refusal::WrongDoor),
-            () if value.len() > MAX_VALUE => Told::Refused(Refusal::TooLarge),
+            () if value.len() > MAX_VALUE || slot > Slot::LAST => Told::Refused(Refusal::TooLarge),
             () if slot < self.ledger.floor || self.ledger.chosen(slot).is_some() => Told::Started,
             () if self.instances.pending.contains_key(&slot) => Told::Started,
             () if self.instances.pending.len() >= self.config.undecided => {
@@ -99,7 +99,7 @@ impl Paxos {
     pub(super) fn on_done(&mut self, caller: Caller, slot: Slot, fx: &mut Effects<Self>) {
         if self.config.mode == Mode::Explicit {
             let me = self.config.me;
-            self.merge_done(&[(me, slot.next())], fx);
+            self.merge_done(&[(me, slot.min(Slot::LAST).next())], fx);
             fx.answer_free(caller, Told::Noted);
         } else {
             fx.answer_free(caller, Told::Refused(Refusal::WrongDoor));
@@ -123,7 +123,6 @@ impl Paxos {
         let floor = self.members.iter().map(of).min().unwrap_or_default();
         if floor > self.ledger.floor {
             self.raise_floor(floor, fx);
-            self.instances.pending = self.instances.pending.split_off(&floor);
         }
     }
 
@@ -147,7 +146,9 @@ impl Paxos {
                 (Role::Follower, Some(leader)) if leader != self.config.me => {
                     pending.forwarded = Some(fx.send_free(leader, Forward { slot, value }));
                 }
-                _ => self.election.hurry(now),
+                // A campaign has its own patience; hurrying it would end it before the disks answer.
+                (Role::Candidate(_), _) => {}
+                (Role::Follower, _) => self.election.hurry(now),
             }
         }
     }
@@ -218,6 +219,16 @@ impl Paxos {
         self.instances.pending.remove(&slot);
         for caller in self.instances.waiting.remove(&slot).unwrap_or_default() {
             fx.answer_free(caller, Outcome::Chosen(slot, value.clone()));
+        }
+    }
+
+    /// Slots below `floor` were forgotten by everybody: nobody can be told more than that.
+    pub(super) fn forget_instances(&mut self, floor: Slot, fx: &mut Effects<Self>) {
+        self.instances.pending = self.instances.pending.split_off(&floor);
+        let kept = self.instances.waiting.split_off(&floor);
+        let gone = std::mem::replace(&mut self.instances.waiting, kept);
+        for caller in gone.into_values().flatten() {
+            fx.answer_free(caller, Outcome::Forgotten(floor));
         }
     }
 

@@ -223,6 +223,12 @@ impl Leader {
         }
     }
 
+    /// Whether `slot` was chosen at this ballot: its value is the one proposed here.
+    pub(crate) fn chose(&self, slot: Slot) -> bool {
+        let below = slot >= self.low && slot < self.commit;
+        below || self.tallies.get(slot).is_some_and(|tally| tally.chosen)
+    }
+
     /// The tally of `slot`, while it is open or above the watermark.
     pub(crate) fn tally(&self, slot: Slot) -> Option<&Tally> {
         self.tallies.get(slot)

@@ -67,16 +67,13 @@ impl Ledger {
         learned
     }
 
-    /// Whether nothing of `first..end` is still to be learned.
-    fn knows_all(&self, first: Slot, end: Slot) -> bool {
+    /// The first slot of `first..end` that is still to be learned.
+    fn unknown(&self, first: Slot, end: Slot) -> Option<Slot> {
         let mut slot = first.max(self.settled);
-        while slot < end {
-            if self.chosen(slot).is_none() {
-                return false;
-            }
+        while slot < end && self.chosen(slot).is_some() {
             slot = slot.next();
         }
-        true
+        (slot < end).then_some(slot)
     }
 }
 
@@ -89,11 +86,9 @@ impl Paxos {
             self.ledger.conclude(ballot, *first, *end, &mut fresh);
         }
         self.fetching.known = self.fetching.known.max(chosen.upto).max(chosen.low);
-        self.fetching.wanted = chosen
-            .runs
-            .iter()
-            .find(|(first, end)| !self.ledger.knows_all(*first, *end))
-            .map(|(first, _)| *first);
+        let unknown =
+            |(first, end): &(Slot, Slot)| Some((self.ledger.unknown(*first, *end)?, *end));
+        self.fetching.wanted = chosen.runs.iter().find_map(unknown);
         self.deliver(&fresh, fx);
     }
 
@@ -171,18 +166,23 @@ impl Paxos {
         if !self.fetching.answered(heard.call()) {
             return self.ignore(Ignored::Unasked, fx);
         }
-        let before = self.ledger.settled;
+        let new = |slot: Slot| slot >= self.ledger.floor && self.ledger.chosen(slot).is_none();
+        let news = fetched.chosen.iter().any(|(slot, _)| new(*slot));
         for (slot, value) in &fetched.chosen {
             self.learn(*slot, value, fx);
+        }
+        if let Some((first, end)) = self.fetching.wanted {
+            self.fetching.wanted = self.ledger.unknown(first, end).map(|slot| (slot, end));
         }
         if self.ledger.settled < fetched.floor {
             return self.below_the_floor(heard.from(), &fetched, fx);
         }
-        if self.ledger.settled == before && fetched.chosen.is_empty() {
-            // It knows no more than we do; ask somebody else next time.
+        if news {
+            self.fetching.ask_again();
+        } else {
+            // It knows no more than we do, whatever it sent: somebody else, and not at once.
             self.fetching.rotate();
         }
-        self.fetching.ask_again();
     }
 
     /// The slots we lack are gone there: forgotten by everybody, or covered by a snapshot.
@@ -222,9 +222,12 @@ impl Paxos {
     pub(super) fn raise_floor(&mut self, floor: Slot, fx: &mut Effects<Self>) {
         self.ledger.release_below(floor);
         self.shelf.release_below(floor);
+        let floor = self.ledger.floor;
         if let Role::Leader(leader) = &mut self.role {
-            leader.settled_elsewhere(self.ledger.floor);
+            leader.settled_elsewhere(floor);
         }
+        self.close_below(floor, fx);
+        self.forget_instances(floor, fx);
         let lsn = fx.save(Record::Checkpoint {
             promised: self.ledger.promised,
             floor: self.ledger.floor,

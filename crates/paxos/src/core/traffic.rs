@@ -11,8 +11,8 @@ use protocol::{CallId, Caller, Effects, Heard, NodeId, Time};
 
 use super::{Paxos, Role, quorum::Members};
 use crate::{
-    Accept, Accepted, Beat, Config, Heartbeat, Ignored, Mode, Nack, Refusal, Slot, Told, Value,
-    Watermark, Why, batch, message::MAX_RUNS,
+    Accept, Accepted, Config, Ignored, Mode, Nack, Refusal, Slot, Told, Value, Watermark, Why,
+    batch, message::MAX_RUNS,
 };
 
 /// Who waits for a command.
@@ -29,15 +29,15 @@ pub(super) enum Waiter {
 pub(super) struct Peer {
     pub(super) node: NodeId,
     position: usize,
-    in_flight: Vec<(CallId, Slot)>,
+    pub(super) in_flight: Vec<(CallId, Slot)>,
     /// When it last answered a call of ours.
     pub(super) answered: Time,
     /// The highest leadership check it echoed.
     pub(super) check: u64,
     pub(super) settled: Slot,
-    disk_healthy: bool,
+    pub(super) disk_healthy: bool,
     /// A call to it failed, and nothing has succeeded since: it gets heartbeats only.
-    broken: bool,
+    pub(super) broken: bool,
 }
 
 /// What a leader keeps moving. Empty on everybody else.
@@ -52,7 +52,7 @@ pub(super) struct Traffic {
     pub(super) heartbeat_at: Time,
     /// When the watermark is told even if nothing follows that could carry it.
     pub(super) announce_at: Option<Time>,
-    runs_from: Slot,
+    pub(super) runs_from: Slot,
     /// Behind the highest proposal.
     next: Slot,
     pub(super) batches: (u64, u64),
@@ -79,7 +79,7 @@ impl Traffic {
         Self { peers, heartbeat_at: now, ..Self::default() }
     }
 
-    fn peer(&mut self, node: NodeId) -> Option<&mut Peer> {
+    pub(super) fn peer(&mut self, node: NodeId) -> Option<&mut Peer> {
         self.peers.iter_mut().find(|peer| peer.node == node)
     }
 
@@ -188,7 +188,7 @@ impl Paxos {
     }
 
     /// Sends a peer what is open and neither voted for nor under way, as far as its window goes.
-    fn pump(&mut self, node: NodeId, fx: &mut Effects<Self>) {
+    pub(super) fn pump(&mut self, node: NodeId, fx: &mut Effects<Self>) {
         let chosen = watermark(&self.role, &mut self.traffic.runs_from, self.config.mode);
         let Role::Leader(leader) = &self.role else { return };
         let window = self.config.peer_window;
@@ -256,7 +256,7 @@ impl Paxos {
             return Vec::new();
         }
         let Role::Leader(leader) = &self.role else { return Vec::new() };
-        let ours = leader.tally(slot).is_some_and(|tally| tally.chosen);
+        let ours = leader.chose(slot);
         let Some((_, waiters)) = self.traffic.waiting.pop_front() else { return Vec::new() };
         let mut callers = Vec::with_capacity(waiters.len());
         for waiter in waiters {
@@ -273,68 +273,6 @@ impl Paxos {
             }
         }
         callers
-    }
-
-    /// Tells every peer that we are here, what is chosen, and the number of the latest check.
-    pub(super) fn beat(&mut self, now: Time, fx: &mut Effects<Self>) {
-        let chosen = watermark(&self.role, &mut self.traffic.runs_from, self.config.mode);
-        let Role::Leader(leader) = &self.role else { return };
-        let (ballot, check) = (leader.ballot, self.reads.check);
-        let done = self.instances.done();
-        for peer in &self.traffic.peers {
-            let (chosen, done) = (chosen.clone(), done.clone());
-            fx.send_free(peer.node, Heartbeat { ballot, chosen, check, done });
-        }
-        self.traffic.heartbeat_at = now.plus(self.config.heartbeat);
-        self.traffic.announce_at = None;
-    }
-
-    /// A heartbeat from the leader of `ballot`.
-    pub(super) fn on_heartbeat(
-        &mut self,
-        now: Time,
-        caller: Caller,
-        heartbeat: &Heartbeat,
-        fx: &mut Effects<Self>,
-    ) {
-        let Heartbeat { ballot, ref chosen, check, ref done } = *heartbeat;
-        self.election.saw(ballot);
-        if ballot < self.ledger.promised {
-            let nack = self.nack(None);
-            return fx.answer(caller, nack.into());
-        }
-        self.follow(now, ballot, fx);
-        self.merge_done(done, fx);
-        self.conclude(ballot, chosen, fx);
-        let settled = self.ledger.settled;
-        let (disk_healthy, done) = (self.election.disk_healthy, self.instances.done());
-        fx.answer_free(caller, Beat { ballot, check, settled, disk_healthy, done });
-    }
-
-    /// A peer echoed a heartbeat of ours.
-    pub(super) fn on_beat(
-        &mut self,
-        now: Time,
-        heard: &Heard<()>,
-        beat: &Beat,
-        fx: &mut Effects<Self>,
-    ) {
-        self.merge_done(&beat.done, fx);
-        let Role::Leader(leader) = &self.role else {
-            return self.ignore(Ignored::StaleBallot, fx);
-        };
-        if beat.ballot != leader.ballot {
-            return self.ignore(Ignored::StaleBallot, fx);
-        }
-        if let Some(peer) = self.traffic.peer(heard.from()) {
-            peer.answered = now;
-            peer.broken = false;
-            peer.check = peer.check.max(beat.check);
-            peer.settled = peer.settled.max(beat.settled);
-            peer.disk_healthy = beat.disk_healthy;
-        }
-        self.confirm_reads(fx);
-        self.pump(heard.from(), fx);
     }
 
     /// A member refused: it has promised more, or what we proposed is settled there.
@@ -359,43 +297,9 @@ impl Paxos {
         } else if let Role::Leader(leader) = &mut self.role {
             leader.settled_elsewhere(nack.settled);
             let low = leader.low;
-            self.traffic.open = self.traffic.open.split_off(&low);
             self.fetching.known = self.fetching.known.max(low);
-            self.refuse_below(low, fx);
+            self.close_below(low, fx);
         }
-    }
-
-    /// A call to `to` came to nothing. It gets heartbeats only until it answers one.
-    pub(super) fn accept_failed(&mut self, to: NodeId, call: CallId, fx: &mut Effects<Self>) {
-        let Some(peer) = self.traffic.peer(to) else { return };
-        let before = peer.in_flight.len();
-        peer.in_flight.retain(|(sent, _)| *sent != call);
-        if peer.in_flight.len() == before || peer.broken {
-            return;
-        }
-        peer.broken = true;
-        let chosen = watermark(&self.role, &mut self.traffic.runs_from, self.config.mode);
-        if let Role::Leader(leader) = &self.role {
-            let (ballot, check, done) = (leader.ballot, self.reads.check, self.instances.done());
-            fx.send_free(to, Heartbeat { ballot, chosen, check, done });
-        }
-    }
-
-    /// Whether this leader should be let alone: a quorum answers it, its disk works, and what it
-    /// proposes gets chosen unless the others' disks are the trouble.
-    pub(super) fn healthy(&self, now: Time) -> bool {
-        let recent = |peer: &&Peer| now.since(peer.answered) < self.config.election_timeout;
-        let answering = self.traffic.peers.iter().filter(recent).count();
-        let sound = self.traffic.peers.iter().filter(recent).filter(|p| p.disk_healthy).count();
-        let stalled = self
-            .traffic
-            .open
-            .first_key_value()
-            .is_some_and(|(_, since)| now.since(*since) > self.config.stall);
-        let majority = self.members.majority();
-        answering + 1 >= majority
-            && self.election.disk_healthy
-            && !(stalled && sound + 1 >= majority)
     }
 
     /// Gives up everything that a leader kept moving. What was proposed may yet be chosen; what
@@ -412,8 +316,10 @@ impl Paxos {
         self.traffic.batches = traffic.batches;
     }
 
-    /// Proposals below `low` were settled by somebody else: nobody knows with what.
-    fn refuse_below(&mut self, low: Slot, fx: &mut Effects<Self>) {
+    /// What was proposed below `low` and is still open was settled by somebody else, perhaps with
+    /// another value: it is not waited for any more.
+    pub(super) fn close_below(&mut self, low: Slot, fx: &mut Effects<Self>) {
+        self.traffic.open = self.traffic.open.split_off(&low);
         while self.traffic.waiting.front().is_some_and(|(slot, _)| *slot < low) {
             if let Some((_, waiters)) = self.traffic.waiting.pop_front() {
                 waiters.into_iter().for_each(|waiter| refuse(waiter, Refusal::Unknown, fx));
@@ -423,7 +329,7 @@ impl Paxos {
 }
 
 /// What a leader may say is chosen, continuing its list of runs where the last one ended.
-fn watermark(role: &Role, runs_from: &mut Slot, mode: Mode) -> Watermark {
+pub(super) fn watermark(role: &Role, runs_from: &mut Slot, mode: Mode) -> Watermark {
     let Role::Leader(leader) = role else { return Watermark::default() };
     let watermark = leader.watermark(mode, *runs_from);
     *runs_from = match watermark.runs.last() {
