@@ -88,7 +88,7 @@ impl Value {
     }
 }
 
-/// Short values print as text, long ones as their size.
+/// Short values print as text, short batches as a list of texts, long ones as their size.
 impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -96,6 +96,10 @@ impl fmt::Debug for Value {
             Self::Data(bytes) if bytes.len() <= 24 && bytes.iter().all(u8::is_ascii_graphic) => {
                 write!(f, "{:?}", String::from_utf8_lossy(bytes))
             }
+            Self::Data(bytes) if bytes.len() <= 64 => match crate::batch::unpack(bytes) {
+                Some(commands) => f.debug_list().entries(commands).finish(),
+                None => write!(f, "<{} bytes>", bytes.len()),
+            },
             Self::Data(bytes) => write!(f, "<{} bytes>", bytes.len()),
         }
     }

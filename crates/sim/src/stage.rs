@@ -73,6 +73,16 @@ impl<C: Core> Stage<C> {
         self.silent = silent;
     }
 
+    /// Hides other words from now on.
+    pub fn hide(&mut self, hidden: fn(&str) -> bool) {
+        self.hidden = hidden;
+    }
+
+    /// A line of the script's own.
+    pub fn remark(&mut self, line: &str) {
+        self.line(line.to_owned());
+    }
+
     /// Brings a node on stage with what its disk kept; `recover` makes its core.
     pub fn enter(&mut self, node: NodeId, recover: impl FnOnce(Vec<Record<C>>) -> C) {
         let actor = self.actors.entry(node).or_insert_with(|| Actor {
@@ -184,16 +194,37 @@ impl<C: Core> Stage<C> {
         found.is_some()
     }
 
+    /// Delivers the first request on its way that `wanted` says yes to, and leaves a second copy
+    /// of it behind.
+    pub fn repeat(&mut self, wanted: impl Fn(NodeId, NodeId, &str) -> bool) -> bool {
+        let found = self.flights.iter().position(|flight| {
+            let request = matches!(flight.what, Message::Request(_));
+            request && wanted(flight.from, flight.to, &text(&flight.what))
+        });
+        let Some(at) = found else { return false };
+        let (first, Message::Request(request)) = (&self.flights[at], &self.flights[at].what) else {
+            return false;
+        };
+        let (from, to, life, call) = (first.from, first.to, first.life, first.call);
+        let what = Message::Request(request.clone());
+        self.next_ticket += 1;
+        let ticket = self.next_ticket;
+        self.tickets.insert(ticket, (from, to, life, call));
+        self.flights.insert(at + 1, Flight { from, to, life, call, ticket, what });
+        self.deliver_one(at);
+        true
+    }
+
     /// Loses every message on its way that `unlucky` says yes to; their callers hear of it if
     /// `told`.
-    pub fn lose(&mut self, told: bool, unlucky: impl Fn(NodeId, NodeId) -> bool) {
+    pub fn lose(&mut self, told: bool, unlucky: impl Fn(NodeId, NodeId, &str) -> bool) {
         let flights = std::mem::take(&mut self.flights);
         for flight in flights {
-            if !unlucky(flight.from, flight.to) {
+            let what = text(&flight.what);
+            if !unlucky(flight.from, flight.to, &what) {
                 self.flights.push(flight);
                 continue;
             }
-            let what = text(&flight.what);
             if !(self.hidden)(&what) {
                 self.line(format!("{} -> {}  {what}   LOST", flight.from, flight.to));
             }
@@ -230,8 +261,7 @@ impl<C: Core> Stage<C> {
         let nodes: Vec<NodeId> = self.actors.keys().copied().collect();
         for node in nodes {
             let now = self.now;
-            while let Some(desk) =
-                self.actors.get_mut(&node).and_then(|actor| actor.desk.as_mut())
+            while let Some(desk) = self.actors.get_mut(&node).and_then(|actor| actor.desk.as_mut())
                 && desk.deadline().is_some_and(|at| at <= now)
             {
                 desk.wake(now);
@@ -297,14 +327,7 @@ impl<C: Core> Stage<C> {
             Word::Answer { ticket, reply } => match self.tickets.remove(&ticket) {
                 Some((caller, _, life, call)) => {
                     let what = Message::Reply(reply);
-                    self.flights.push(Flight {
-                        from: node,
-                        to: caller,
-                        life,
-                        call,
-                        ticket,
-                        what,
-                    });
+                    self.flights.push(Flight { from: node, to: caller, life, call, ticket, what });
                 }
                 None => self.line(format!("{node} answers {reply:?}")),
             },

@@ -539,9 +539,11 @@ impl<S: Subject> World<S> {
     fn next_word(&mut self, node: NodeId) -> Result<Option<Word<S::Core>>, Trouble> {
         let Some(it) = self.nodes.get_mut(&node) else { return Ok(None) };
         let Some(word) = it.desk.as_mut().and_then(Desk::next_word) else { return Ok(None) };
-        self.subject
-            .witness(node, &word, &it.durable)
-            .map_err(|what| Trouble { at: self.now, node, what })?;
+        self.subject.witness(node, &word, &it.durable).map_err(|what| Trouble {
+            at: self.now,
+            node,
+            what,
+        })?;
         Ok(Some(word))
     }
 

@@ -2,4 +2,5 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod group;
+mod scripts;
 mod weather;
