@@ -3,13 +3,18 @@
 use std::time::{Duration, Instant};
 
 use crate::{
+    history::{Answer, Outcome},
     linearizable::Violation,
     problem::{Item, Problem},
     search::{Found, Limit, search},
 };
 
-/// Choices for one question asked while explaining.
-const QUESTION_CHOICES: u64 = 100_000;
+/// Choices for one question asked while explaining. What a few operations prove is found out with
+/// few; a question that needs more is better replaced by the next.
+const QUESTION_CHOICES: u64 = 20_000;
+
+/// The same while looking for the earliest answer that breaks the history: all else builds on it.
+const EARLIEST_CHOICES: u64 = 500_000;
 
 /// The longest an explanation may take; what is left of the deadline bounds it as well.
 const EXPLAIN_TIME: Duration = Duration::from_secs(5);
@@ -24,6 +29,15 @@ pub(crate) fn explain(key: &[u8], items: &[Item<'_>], until: Instant) -> Violati
     let until = until.min(Instant::now() + EXPLAIN_TIME);
     let mut kept = earliest(items, until);
     let culprit = latest_trusted(&kept);
+    // That something else was there is rarely the reason, and hard to search with.
+    let mut weaker = kept.clone();
+    for (at, item) in weaker.iter_mut().enumerate() {
+        item.trusted &=
+            at == culprit || item.operation.outcome != Outcome::Ok(Answer::Swapped(false));
+    }
+    if has_no_order(&weaker, until, QUESTION_CHOICES) {
+        kept = weaker;
+    }
     let mut size = kept.len();
     while size > 0 && Instant::now() < until {
         for from in (0..kept.len()).step_by(size) {
@@ -35,7 +49,7 @@ pub(crate) fn explain(key: &[u8], items: &[Item<'_>], until: Instant) -> Violati
             for at in chunk.filter(|at| *at != culprit) {
                 weaker[at].trusted = false;
             }
-            if has_no_order(&weaker, until) {
+            if has_no_order(&weaker, until, QUESTION_CHOICES) {
                 kept = weaker;
             }
         }
@@ -58,15 +72,16 @@ fn earliest<'a>(items: &[Item<'a>], until: Instant) -> Vec<Item<'a>> {
         let called = items.iter().filter(|item| item.operation.call <= last.0);
         called.map(|item| Item { trusted: item.trusted && end(item) <= last, ..*item }).collect()
     };
-    let shortest = ends.partition_point(|last| !has_no_order(&beginning(*last), until));
+    let shortest =
+        ends.partition_point(|last| !has_no_order(&beginning(*last), until, EARLIEST_CHOICES));
     match ends.get(shortest) {
         Some(last) => beginning(*last),
         None => items.to_vec(),
     }
 }
 
-fn has_no_order(items: &[Item<'_>], until: Instant) -> bool {
-    let limit = Limit { until, choices: QUESTION_CHOICES };
+fn has_no_order(items: &[Item<'_>], until: Instant, choices: u64) -> bool {
+    let limit = Limit { until, choices };
     search(&Problem::new(items), limit) == Found::NoOrder
 }
 

@@ -16,6 +16,9 @@ use crate::{
 /// Choices spent on each key before any key gets more: a hard key must not hide an illegal one.
 const FIRST_ROUND_CHOICES: u64 = 200_000;
 
+/// Operations of a violation that are printed: those nearest to its culprit.
+const SHOWN_OPERATIONS: usize = 24;
+
 /// What came out, and how much was looked at.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Report {
@@ -258,7 +261,11 @@ impl fmt::Display for Verdict {
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "no order explains these answers for key {}", shown(&self.key))?;
-        for operation in &self.window {
+        let hidden = self.window.len().saturating_sub(SHOWN_OPERATIONS);
+        if hidden > 0 {
+            writeln!(f, "  ({hidden} earlier ones, which could not be ruled out in time)")?;
+        }
+        for operation in &self.window[hidden..] {
             writeln!(f, "  {operation}")?;
         }
         write!(f, "until #{} was answered there was one", self.culprit.id)

@@ -7,7 +7,10 @@
 //! be set just before the next one is. And the answer that must be explained next tells which
 //! values are worth having: one that can neither grow into it nor be replaced is a dead end.
 
-use std::{collections::BTreeSet, time::Instant};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Instant,
+};
 
 use crate::{
     problem::{Effect, Problem, State, is_write},
@@ -227,9 +230,35 @@ impl<'p, 'a> Search<'p, 'a> {
                 Some((rank, piece.finish, at))
             })
             .collect();
+        self.drop_twins(&mut ranked);
         ranked.sort_unstable_by(|a, b| b.cmp(a));
         self.choices.extend(ranked.into_iter().map(|(_, _, at)| at));
         self.frames.push(Frame { path: self.now.path.len(), from, all: false });
+    }
+
+    /// Of several pieces that do the same, keeps the one that must end first: in any order that
+    /// takes another one now, the two can change places.
+    fn drop_twins(&self, ranked: &mut Vec<(u8, u64, u32)>) {
+        let mut first: BTreeMap<State, u64> = BTreeMap::new();
+        for (_, finish, at) in ranked.iter() {
+            if let Some(to) = self.sets_only(*at) {
+                let earliest = first.entry(to).or_insert(*finish);
+                *earliest = (*earliest).min(*finish);
+            }
+        }
+        // Of those that end at one instant all stay: some client may go on right then.
+        ranked.retain(|(_, finish, at)| {
+            self.sets_only(*at).is_none_or(|to| first.get(&to) == Some(finish))
+        });
+    }
+
+    /// What a piece makes of the value, if that is all one can tell of it.
+    fn sets_only(&self, at: u32) -> Option<State> {
+        let piece = &self.problem.pieces[at as usize];
+        match piece.effect {
+            Effect::Set(to) if piece.version.is_none() => Some(to),
+            _ => None,
+        }
     }
 
     /// Goes back to the last choice that has an alternative, and names it.
@@ -261,11 +290,16 @@ impl<'p, 'a> Search<'p, 'a> {
             bound = bound.min(pieces[at as usize].finish);
             next = self.now.open.after(at);
         }
+        // Of several that do the same, the first called can stand in for all.
+        let mut offered = BTreeSet::new();
         let mut next = self.now.optional.first();
         while let Some(at) = next.filter(|at| pieces[*at as usize].call <= bound) {
             let free =
                 pieces[at as usize].after.is_none_or(|before| self.now.taken[before as usize]);
-            if free && self.try_out(allowed, at).is_some() {
+            if free
+                && self.try_out(allowed, at).is_some()
+                && self.sets_only(at).is_none_or(|to| offered.insert(to))
+            {
                 self.choices.push(at);
             }
             next = self.now.optional.after(at);
