@@ -50,23 +50,23 @@ pub(crate) fn run(workspace: &Workspace, quick: bool) -> Result<bool> {
     let begun = Instant::now();
     let (steps_failed, layers) = (Vec::new(), BTreeMap::new());
     let mut run = Run { workspace, quick, steps_passed: 0, steps_failed, layers, silent: vec![] };
-    run.cargo("fmt", &["fmt", "--all", "--check"]);
-    let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    run.cargo("fmt", &["fmt", "--all", "--check", "--", "--color", "never"]);
+    let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run.cargo("clippy", &clippy);
     run.step("tidy", || tidy::run(workspace));
     run.step("docs", || docs::run(workspace));
     for name in workspace.packages() {
-        run.cargo(&format!("check {name} alone"), &["check", "--package", name]);
+        run.cargo(&format!("check {name} alone"), &["check", "--quiet", "--package", name]);
     }
     if workspace.has_feature("paxos", "net") {
-        let core = ["check", "--package", "paxos", "--no-default-features"];
+        let core = ["check", "--quiet", "--package", "paxos", "--no-default-features"];
         run.cargo("check the core of paxos alone", &core);
     }
     run.tests()?;
     run.cargo("doctests", &["test", "--workspace", "--doc"]);
     run.program("rustdoc", |root| {
         let mut doc = cargo(root);
-        doc.args(["doc", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
+        doc.args(["doc", "--quiet", "--workspace", "--no-deps"]).env("RUSTDOCFLAGS", "-D warnings");
         doc
     });
     if !quick && workspace.has_binary("synod-tests", "weather") {
@@ -198,7 +198,10 @@ impl Run<'_> {
         rows.push(sum.cells("all"));
         println!("\n{}", table::render(&rows));
         if !self.silent.is_empty() {
-            println!("scenario tests that recorded nothing: {}", self.silent.join(", "));
+            println!("{} scenario tests recorded nothing:", self.silent.len());
+            for name in &self.silent {
+                println!("  {name}");
+            }
         }
         if sum.tests.ignored > 0 {
             println!("{} tests are ignored", sum.tests.ignored);
