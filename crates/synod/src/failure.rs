@@ -1,0 +1,109 @@
+//! How the program ends: a number for scripts, one sentence for people.
+
+use std::fmt;
+
+/// The exit code of the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// A check that was asked for failed.
+    Failed = 1,
+    /// The command line makes no sense.
+    Usage = 2,
+    /// What was asked for is not there.
+    NotFound = 3,
+    /// Certainly not done: refused, or something else was there.
+    Refused = 4,
+    /// It may have happened: nobody answered in time.
+    Unknown = 5,
+    /// Certainly nothing was done: a port in use, nobody reachable, a wrong directory.
+    Environment = 6,
+    /// The disk failed, or what it holds is damaged.
+    Storage = 7,
+}
+
+/// Why the program ends with something other than success.
+#[derive(Debug)]
+pub struct Failure {
+    /// The number for scripts.
+    pub exit: Exit,
+    /// The sentence for people; empty if everything was said already.
+    pub why: String,
+}
+
+impl Failure {
+    /// A failure that is said in one sentence.
+    pub fn new(exit: Exit, why: impl fmt::Display) -> Self {
+        Self { exit, why: why.to_string() }
+    }
+
+    /// A failure that was told already; only the number is left to say.
+    #[must_use]
+    pub fn told(exit: Exit) -> Self {
+        Self { exit, why: String::new() }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<wal::OpenError> for Failure {
+    fn from(error: wal::OpenError) -> Self {
+        use wal::OpenError as E;
+        let exit = match &error {
+            E::DamagedIdentity { .. } | E::Corrupt { .. } => Exit::Storage,
+            E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
+                Exit::Storage
+            }
+            _ => Exit::Environment,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<paxosrsm::server::OpenError> for Failure {
+    fn from(error: paxosrsm::server::OpenError) -> Self {
+        use paxosrsm::server::OpenError as E;
+        match &error {
+            E::Past(_) | E::Snapshots(_) => Self::new(Exit::Storage, error),
+            E::Listen { addr, why } => Self::new(
+                Exit::Environment,
+                format!("cannot listen on {addr} ({why}): stop what uses it, or name another address"),
+            ),
+            E::Thread(_) => Self::new(Exit::Environment, error),
+        }
+    }
+}
+
+impl From<kvpaxos::Error> for Failure {
+    fn from(error: kvpaxos::Error) -> Self {
+        let exit = match &error {
+            kvpaxos::Error::Unknown => Exit::Unknown,
+            kvpaxos::Error::Unreachable(_) => Exit::Environment,
+            kvpaxos::Error::TooLarge | kvpaxos::Error::Malformed => Exit::Refused,
+        };
+        Self::new(exit, error)
+    }
+}
+
+/// Everything else is trouble with the surroundings: files, threads, sockets.
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(failure) => failure,
+            Err(error) => Self::new(Exit::Environment, format!("{error:#}")),
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::Environment, error)
+    }
+}
