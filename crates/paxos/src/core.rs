@@ -111,6 +111,8 @@ impl Paxos {
         ledger.advance();
         let members = Members::new(config.members.clone());
         let delivered = applied.max(ledger.floor);
+        // The layer above may have finished its snapshot just before the crash, untold here.
+        let snapshot = snapshot.max((applied > Slot(0)).then_some(applied));
         Ok(Self {
             members,
             ledger,
@@ -218,6 +220,10 @@ impl Paxos {
     fn due(&mut self, now: Time, fx: &mut Effects<Self>) {
         if !self.born {
             self.born = true;
+            if self.delivered > self.ledger.settled {
+                // The snapshot covers slots that were not known chosen here, or not durably so.
+                self.raise_floor(self.delivered, fx);
+            }
             self.begin(now, fx);
             self.deliver(&[], fx);
         }

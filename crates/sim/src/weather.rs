@@ -50,6 +50,8 @@ pub enum Fault {
     CrashAll,
     /// Messages from the first to the second are lost until healed.
     Cut(NodeId, NodeId),
+    /// Nobody's calls reach this node until healed; its own calls are answered.
+    Deaf(NodeId),
     /// Messages flow within each group only, until healed.
     Partition(Vec<Vec<NodeId>>),
     /// All links work again.

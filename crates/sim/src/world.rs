@@ -198,6 +198,7 @@ pub struct World<S: Subject> {
     rng: Rng,
     io_rng: Rng,
     cuts: BTreeSet<(NodeId, NodeId)>,
+    deaf: BTreeSet<NodeId>,
     /// Calls by peers that wait for an answer: ticket -> caller, its life, call, and who answers.
     tickets: BTreeMap<u64, (NodeId, u64, CallId)>,
     next_ticket: u64,
@@ -241,6 +242,7 @@ impl<S: Subject> World<S> {
             io_rng: rng.fork(2),
             rng: rng.fork(1),
             cuts: BTreeSet::new(),
+            deaf: BTreeSet::new(),
             tickets: BTreeMap::new(),
             next_ticket: PEER_TICKET,
             outstanding: BTreeSet::new(),
@@ -321,6 +323,7 @@ impl<S: Subject> World<S> {
         self.heap.retain(|Reverse(entry)| !matches!(entry.what, What::Fault(_)));
         self.plan.climate = crate::Climate::calm();
         self.cuts.clear();
+        self.deaf.clear();
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         for node in nodes {
             if let Some(it) = self.nodes.get_mut(&node) {
@@ -371,7 +374,13 @@ impl<S: Subject> World<S> {
                     }
                 }
             }
-            Fault::Heal => self.cuts.clear(),
+            Fault::Deaf(node) => {
+                self.deaf.insert(*node);
+            }
+            Fault::Heal => {
+                self.cuts.clear();
+                self.deaf.clear();
+            }
             Fault::Pause(node, length) => {
                 let until = self.now.plus(*length);
                 if let Some(it) = self.nodes.get_mut(node) {
@@ -408,6 +417,9 @@ impl<S: Subject> World<S> {
             self.heap.push(Reverse(entry));
             return Ok(());
         }
+        if self.overtaken(&entry.what) {
+            return Ok(());
+        }
         self.events += 1;
         self.note(&entry);
         let now = self.now;
@@ -442,6 +454,13 @@ impl<S: Subject> World<S> {
             }
         };
         touched.map_or(Ok(()), |node| self.attend(node))
+    }
+
+    /// An alarm that an earlier one has replaced. It must not go off: it would set the alarm anew
+    /// beside the one that is set, and the two would do so for ever.
+    fn overtaken(&self, what: &What<S::Core>) -> bool {
+        let What::Wake { node, .. } = what else { return false };
+        self.nodes.get(node).is_none_or(|it| it.wake_at.is_none_or(|at| at > self.now))
     }
 
     fn alive(&mut self, node: NodeId, life: u64) -> Option<&mut Desk<S::Core>> {
@@ -585,6 +604,9 @@ impl<S: Subject> World<S> {
                 let patience = self.plan.climate.patience;
                 self.push(patience, What::Failed { node, life, to, call });
                 for travel in self.travels(node, to) {
+                    if self.deaf.contains(&to) {
+                        continue;
+                    }
                     let request = request.clone();
                     self.push(travel, What::Request { from: node, life, to, call, request });
                 }

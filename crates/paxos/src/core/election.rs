@@ -16,6 +16,11 @@ use crate::{Ballot, Config, Output, Probe, Pulse, Slot, Why};
 /// A broken connection to the leader is suspicious at once; this spreads the suspicion.
 const HURRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(150));
 
+/// How often a new ballot puts off suspicion before one of their owners has answered a probe. Two
+/// nodes that can speak but not hear would otherwise depose each other for ever, and nobody else
+/// would ever find the time to suspect them.
+const GRACE: u8 = 3;
+
 /// What a node believes about leaders. All of it may be wrong.
 #[derive(Debug)]
 pub(super) struct Election {
@@ -27,6 +32,8 @@ pub(super) struct Election {
     pub(super) content_at: Option<Time>,
     /// When the leader becomes suspect; for a candidate, when it gives up.
     pub(super) suspect_at: Time,
+    /// Ballots that may still put suspicion off before contact.
+    grace: u8,
     pub(super) probe_at: Time,
     probe: Option<(CallId, Time)>,
     pub(super) canvass: Option<Canvass>,
@@ -57,6 +64,7 @@ impl Election {
             following: None,
             content_at: None,
             suspect_at: Time::ZERO,
+            grace: GRACE,
             probe_at: Time::ZERO,
             probe: None,
             canvass: None,
@@ -152,9 +160,15 @@ impl Paxos {
         self.step_down(why, fx);
         self.election.following = Some(ballot);
         self.election.content_at = None;
-        self.election.suspect_at = now.plus(self.election.patience(&self.config));
+        let later = now.plus(self.election.patience(&self.config));
+        if self.election.grace > 0 {
+            self.election.grace -= 1;
+            self.election.suspect_at = later;
+            self.election.canvass = None;
+        } else {
+            self.election.suspect_at = self.election.suspect_at.min(later);
+        }
         self.election.probe_at = now;
-        self.election.canvass = None;
         fx.output_free(Output::Role { ballot, leads: false, why });
     }
 
@@ -293,6 +307,7 @@ impl Paxos {
             self.follow(now, ballot, fx);
             if ballot.node == heard.from() && self.election.following == Some(ballot) {
                 self.election.content_at = Some(now);
+                self.election.grace = GRACE;
                 self.election.suspect_at = now.plus(self.election.patience(&self.config));
             }
         }

@@ -2,5 +2,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod group;
+mod more_scenarios;
+mod scenarios;
 mod scripts;
 mod weather;

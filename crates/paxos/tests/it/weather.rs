@@ -7,7 +7,7 @@ use sim::{Plan, World};
 
 use crate::group::{Group, judge_logs};
 
-fn day(seed: u64, mode: Mode) -> World<Group> {
+pub fn day(seed: u64, mode: Mode) -> World<Group> {
     let count = [1, 3, 3, 3, 5][(seed % 5) as usize];
     let mut group = Group::new(count, mode);
     group.workload = 300;
