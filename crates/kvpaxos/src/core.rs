@@ -33,14 +33,26 @@ impl Store {
         self.entries.get(key)
     }
 
-    fn write(&mut self, key: &Bytes, value: Bytes) -> Response {
+    /// Key and value are slices of a whole batch; keeping them would keep the batch, so both are
+    /// copied: over the old value where it has the same size and nobody looks at it.
+    fn write(&mut self, key: &Bytes, value: &Bytes) -> Response {
         self.writes += 1;
         let version = Version(self.writes);
         match self.entries.get_mut(key) {
-            Some(entry) => *entry = (value, version),
+            Some((old, at)) => {
+                *at = version;
+                let same_size = old.len() == value.len() && !old.is_empty();
+                *old = match std::mem::take(old).try_into_mut() {
+                    Ok(mut own) if same_size => {
+                        own.copy_from_slice(value);
+                        own.freeze()
+                    }
+                    _ => Bytes::copy_from_slice(value),
+                };
+            }
             None => {
-                // The key is a slice of a whole batch; keeping it would keep the batch.
-                self.entries.insert(Bytes::copy_from_slice(key), (value, version));
+                let entry = (Bytes::copy_from_slice(value), version);
+                self.entries.insert(Bytes::copy_from_slice(key), entry);
             }
         }
         Response::Written(version)
@@ -48,7 +60,7 @@ impl Store {
 
     fn append(&mut self, key: &Bytes, tail: &Bytes) -> Response {
         let Some((value, version)) = self.entries.get_mut(key) else {
-            return self.write(key, Bytes::copy_from_slice(tail));
+            return self.write(key, tail);
         };
         if value.len() + tail.len() > MAX_VALUE {
             return Response::TooLarge;
@@ -74,7 +86,7 @@ impl Store {
             _ => false,
         };
         if as_expected {
-            return self.write(key, Bytes::copy_from_slice(value));
+            return self.write(key, value);
         }
         Response::Differs(found.map(|(_, version)| *version))
     }
@@ -91,7 +103,7 @@ impl StateMachine for Store {
             return Response::TooLarge;
         }
         match &command {
-            Command::Put(key, value) => self.write(key, Bytes::copy_from_slice(value)),
+            Command::Put(key, value) => self.write(key, value),
             Command::Append(key, tail) => self.append(key, tail),
             Command::Delete(key) => {
                 let existed = self.entries.remove(key).is_some();

@@ -15,7 +15,8 @@ pub trait Coded: Sized {
 
     /// Its bytes.
     fn to_bytes(&self) -> Bytes {
-        let mut bytes = Vec::new();
+        // Room for the small ones, which are most, in one piece.
+        let mut bytes = Vec::with_capacity(32);
         self.encode(&mut bytes);
         Bytes::from(bytes)
     }

@@ -9,6 +9,9 @@ use synod::{
     print,
 };
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let filter = std::env::var("SYNOD_LOG").unwrap_or_else(|_| "warn,tarpc=off".to_owned());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
