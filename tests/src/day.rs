@@ -1,0 +1,122 @@
+//! One seed from morning to evening.
+
+use std::{
+    panic::{self, AssertUnwindSafe},
+    time::Duration,
+};
+
+use histcheck::Outcome;
+use protocol::NodeId;
+use sim::{Plan, Trouble, World};
+
+use crate::{
+    kv::Kv,
+    rare::{Rare, Sight},
+    shape::Shape,
+    verdict,
+};
+
+/// How long the storm of a random day lasts.
+pub const STORM: Duration = Duration::from_millis(2500);
+/// How long the store may take to come to rest when everything is healed.
+pub const REST: Duration = Duration::from_secs(30);
+
+/// What a day was worth.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// Events that happened.
+    pub events: u64,
+    /// Messages between nodes.
+    pub messages: u64,
+    /// Times a node lost power.
+    pub crashes: u64,
+    /// Operations acknowledged.
+    pub acknowledged: u64,
+    /// Operations of unknown outcome.
+    pub unknown: u64,
+    /// The virtual time that passed.
+    pub passed: Duration,
+    /// Two runs share it only if the same things happened in the same order.
+    pub hash: u64,
+    /// What hardly ever happens.
+    pub rare: Rare,
+}
+
+/// The plan of this seed's day.
+#[must_use]
+pub fn plan(seed: u64) -> Plan {
+    Plan::storm(seed, &Shape::of_seed(seed).nodes(), STORM)
+}
+
+/// Runs the day of this seed.
+///
+/// # Errors
+///
+/// The first trouble. A panic is trouble as well.
+pub fn run(seed: u64) -> Result<Done, Trouble> {
+    live(Shape::of_seed(seed), plan(seed), None)
+}
+
+/// Runs a day of this shape and plan. With `transcript`, everything that happened is put there.
+///
+/// # Errors
+///
+/// The first trouble. A panic is trouble as well.
+pub fn live(
+    shape: Shape,
+    plan: Plan,
+    transcript: Option<&mut Vec<String>>,
+) -> Result<Done, Trouble> {
+    let mut world = Kv::world(shape, plan);
+    if transcript.is_some() {
+        world.trace();
+    }
+    let ended = panic::catch_unwind(AssertUnwindSafe(|| {
+        world.run(REST)?;
+        judged(&world)
+    }));
+    if let Some(transcript) = transcript {
+        transcript.extend_from_slice(world.transcript());
+    }
+    ended.unwrap_or_else(|panic| Err(trouble(&world, format!("a panic: {}", words(&*panic)))))
+}
+
+fn trouble(world: &World<Kv>, what: String) -> Trouble {
+    Trouble { at: world.now(), node: NodeId(0), what }
+}
+
+/// What a panic said.
+#[must_use]
+pub fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let said = panic.downcast_ref::<&str>().map(|words| (*words).to_owned());
+    said.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+}
+
+/// The verdict over a day that came to rest.
+///
+/// # Errors
+///
+/// What is wrong with its story.
+pub fn judged(world: &World<Kv>) -> Result<Done, Trouble> {
+    let kv = &world.subject;
+    let replayed = verdict::judge(kv).map_err(|what| trouble(world, what))?;
+    let mut rare = kv.rare.clone();
+    rare.add(Sight::SecondLeaderChose, kv.judge.takeovers);
+    rare.add(Sight::HoleFilled, replayed.noops);
+    rare.add(Sight::AnsweredFromMemory, replayed.from_memory);
+    let history = &kv.clients.history;
+    let count = |wanted: fn(&Outcome) -> bool| {
+        history.iter().filter(|operation| wanted(&operation.outcome)).count() as u64
+    };
+    let chain = world.view().cores().map(|(_, core)| core.chain()).next().unwrap_or_default();
+    Ok(Done {
+        events: world.events - kv.pulses,
+        messages: world.messages,
+        crashes: world.crashes,
+        acknowledged: count(|outcome| matches!(outcome, Outcome::Ok(_))),
+        unknown: count(|outcome| *outcome == Outcome::Unknown),
+        passed: Duration::from_nanos(world.now().0),
+        hash: world.hash() ^ chain,
+        rare,
+    })
+}
