@@ -39,7 +39,8 @@ pub struct Config {
     /// Segments in use above which the writer copies live records forward to free the oldest.
     /// Default 16. It is exceeded only while more than half of what they hold is live.
     pub max_segments: usize,
-    /// Segments kept for reuse, besides those in use. Default 2; more are removed.
+    /// Segments kept for reuse, besides those in use. Default 4, about what one snapshot frees;
+    /// more are removed.
     pub pool_segments: usize,
     /// What "durable" means. Default [`Durability::Sync`].
     pub durability: Durability,
@@ -53,7 +54,7 @@ impl Default for Config {
         Self {
             segment_bytes: 32 << 20,
             max_segments: 16,
-            pool_segments: 2,
+            pool_segments: 4,
             durability: Durability::Sync,
             inline: false,
         }

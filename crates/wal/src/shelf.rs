@@ -198,6 +198,10 @@ fn fill(file: &dyn DiskFile, from: u64, to: u64) -> io::Result<()> {
     while at < to {
         let part = zeros.len().min((to - at) as usize);
         file.write_at(at, &zeros[..part])?;
+        if at + (part as u64) < to {
+            // Piece by piece: one flush of a whole segment would hold up the log's own syncs.
+            file.sync()?;
+        }
         at += part as u64;
     }
     Ok(())
