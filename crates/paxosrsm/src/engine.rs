@@ -128,7 +128,7 @@ impl Engine for Single {
     type Calls = Alone;
 
     fn recover(&self, _seed: u64, applied: Index, records: Past<Self>) -> Result<Solo, String> {
-        Ok(Solo::recover(self.0, applied, records))
+        Solo::recover(self.0, applied, records)
     }
 
     fn encode() -> fn(&Line, &mut Vec<u8>) {

@@ -9,6 +9,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::agreement::{Agreement, Happened, Index, Refused, Status, Wish};
 
+/// The largest command, in bytes: the same as in a group of many, so that one can stand in for the
+/// other.
+pub const MAX_COMMAND: usize = paxos::config::MAX_VALUE;
+
 /// A group of one.
 #[derive(Debug)]
 pub struct Solo {
@@ -19,7 +23,7 @@ pub struct Solo {
     next: Index,
     floor: Index,
     /// The record of each command from the floor on.
-    records: std::collections::VecDeque<Lsn>,
+    records: std::collections::VecDeque<(Index, Lsn)>,
     born: bool,
 }
 
@@ -33,10 +37,15 @@ pub enum Ask {
 }
 
 /// What it answers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Noted;
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// All is well.
+    Well,
+    /// The command is beyond the limit, which is that of a group of many: [`MAX_COMMAND`].
+    TooLarge,
+}
 impl Free for Noted {
-    const WHY: &'static str = "it says nothing";
+    const WHY: &'static str = "it says nothing, or that nothing was done";
 }
 
 /// What it remembers.
@@ -62,12 +71,16 @@ impl Free for Says {
 
 impl Solo {
     /// A node with the memory of its earlier lives; `applied` is what the layer above has already.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// If commands between `applied` and the log's beginning, or inside the log, are missing: what
+    /// is left would be taken for the whole.
     pub fn recover(
         me: NodeId,
         applied: Index,
         lines: impl IntoIterator<Item = (Lsn, Line)>,
-    ) -> Self {
+    ) -> Result<Self, String> {
         let mut solo = Self {
             me,
             waiting: std::collections::VecDeque::new(),
@@ -80,29 +93,46 @@ impl Solo {
         for (lsn, line) in lines {
             match line {
                 Line::Command(index, command) => {
-                    solo.next = solo.next.max(Index(index.0 + 1));
-                    solo.records.push_back(lsn);
-                    if index >= applied {
-                        solo.waiting.push_back((command, None));
+                    solo.records.push_back((index, lsn));
+                    if index < applied {
+                        continue;
                     }
+                    if index != solo.next {
+                        let (next, index) = (solo.next.0, index.0);
+                        return Err(format!(
+                            "command {next} is missing: the log goes on at {index}"
+                        ));
+                    }
+                    solo.next.0 += 1;
+                    solo.waiting.push_back((command, None));
                 }
                 Line::Floor(floor) => solo.release(floor),
             }
         }
-        solo
+        if solo.floor > applied {
+            let (floor, applied) = (solo.floor.0, applied.0);
+            return Err(format!(
+                "the log begins at command {floor}, but the newest sound snapshot ends at {applied}"
+            ));
+        }
+        Ok(solo)
     }
 
     fn release(&mut self, floor: Index) {
-        let gone = floor.0.saturating_sub(self.floor.0).min(self.records.len() as u64);
-        self.records.drain(..gone as usize);
         self.floor = self.floor.max(floor);
+        while self.records.front().is_some_and(|(index, _)| *index < self.floor) {
+            self.records.pop_front();
+        }
     }
 
     fn wish(&mut self, caller: Caller, wish: Wish, fx: &mut Effects<Self>) {
         match wish {
+            Wish::Propose(command) if command.len() > MAX_COMMAND => {
+                fx.answer_free(caller, Noted::TooLarge);
+            }
             Wish::Propose(command) => {
                 let lsn = fx.save(Line::Command(self.next, command.clone()));
-                self.records.push_back(lsn);
+                self.records.push_back((self.next, lsn));
                 self.next.0 += 1;
                 self.waiting.push_back((command, Some(caller)));
                 fx.send(self.me, Ask::Durable(self.next));
@@ -112,8 +142,8 @@ impl Solo {
             Wish::Compact(upto) | Wish::Install(upto) => {
                 self.release(upto.min(self.handed));
                 let lsn = fx.save(Line::Floor(self.floor));
-                fx.forget(self.records.front().map_or(lsn, |first| (*first).min(lsn)));
-                fx.answer_free(caller, Noted);
+                fx.forget(self.records.front().map_or(lsn, |(_, first)| lsn.min(*first)));
+                fx.answer_free(caller, Noted::Well);
             }
         }
     }
@@ -138,7 +168,7 @@ impl Core for Solo {
             Event::Request { caller, request: Ask::Wish(wish) } => self.wish(caller, wish, fx),
             Event::Request { caller, request: Ask::Durable(upto) } => {
                 self.hand_out(upto, fx);
-                fx.answer_free(caller, Noted);
+                fx.answer_free(caller, Noted::Well);
             }
             Event::Wake => {
                 if !self.born {
@@ -172,8 +202,8 @@ impl Agreement for Solo {
         }
     }
 
-    fn refused(_reply: &Noted) -> Option<Refused> {
-        None
+    fn refused(reply: &Noted) -> Option<Refused> {
+        (*reply == Noted::TooLarge).then_some(Refused::TooLarge)
     }
 
     fn leader(&self) -> Option<NodeId> {
