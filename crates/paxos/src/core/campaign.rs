@@ -66,13 +66,18 @@ impl Paxos {
         let Role::Candidate(candidate) = &mut self.role else {
             return self.ignore(Ignored::StaleBallot, fx);
         };
+        let ballot = candidate.ballot;
         let asked = self.election.asked.iter().position(|(call, _, _)| *call == heard.call());
-        let asked = asked.map(|at| self.election.asked.swap_remove(at).2);
-        let onward = promise.accepted.last().map(|report| report.slot).max(asked);
+        let from = asked.map(|at| self.election.asked.swap_remove(at).2);
+        if promise.ballot == ballot && from.is_none() {
+            // A copy of a page that was counted, or of one that is asked for again. Following it
+            // would double the pages under way, and each copy of those would double them again.
+            return self.ignore(Ignored::Duplicate, fx);
+        }
+        let onward = promise.accepted.last().map(|report| report.slot).max(from);
         if promise.more.is_some_and(|next| onward.is_none_or(|from| next <= from)) {
             return self.ignore(Ignored::Absurd, fx); // Its pages lead nowhere.
         }
-        let ballot = candidate.ballot;
         self.fetching.heard_settled(heard.from(), promise.settled);
         match candidate.hear(&self.members, heard, promise, self.config.mode) {
             Campaign::Ignore(why) => self.ignore(why, fx),

@@ -30,6 +30,10 @@ pub struct Group {
     /// Commands still to be appended by the workload, and how often.
     pub workload: u64,
     pub every: Duration,
+    /// Promises with a next page, nacks with an outcome, fetches with an answer: seen leaving.
+    pub pages: u64,
+    pub lessons: u64,
+    pub fetched: u64,
     trouble: Option<String>,
     /// Announced in the event under way; judged when its disks have been read.
     decided: Vec<(NodeId, Slot, Value)>,
@@ -55,6 +59,9 @@ impl Group {
             waiting: BTreeMap::new(),
             workload: 0,
             every: Duration::from_millis(10),
+            pages: 0,
+            lessons: 0,
+            fetched: 0,
             trouble: None,
             decided: Vec::new(),
             lives: BTreeMap::new(),
@@ -131,7 +138,8 @@ impl Subject for Group {
                 io.request(Duration::ZERO, node, number + 1, Request::Append(command));
             }
             Mode::Explicit => {
-                let slot = Slot(io.rng.below(40));
+                // A moving front, so that most starts meet rivals and few come too late.
+                let slot = Slot((300 - number.min(300)) / 4 + io.rng.below(8));
                 self.started.insert((slot, command.clone()));
                 io.request(Duration::ZERO, node, number + 1, Request::Start(slot, command));
             }
@@ -147,7 +155,15 @@ impl Subject for Group {
         durable: &[(Lsn, Record)],
     ) -> Result<(), String> {
         match word {
-            Word::Answer { reply, .. } => witness_reply(node, reply, durable),
+            Word::Answer { reply, .. } => {
+                match reply {
+                    Reply::Promise(promise) => self.pages += u64::from(promise.more.is_some()),
+                    Reply::Nack(nack) => self.lessons += u64::from(nack.chosen.is_some()),
+                    Reply::Fetched(page) => self.fetched += u64::from(!page.chosen.is_empty()),
+                    _ => {}
+                }
+                witness_reply(node, reply, durable)
+            }
             Word::Send { request, .. } => {
                 if let Request::Prepare(prepare) = request {
                     let life = self.lives.get(&node).copied().unwrap_or_default();

@@ -295,7 +295,9 @@ fn s8_3_10_forgetting_frees_memory() {
         (0..10).for_each(|slot| trial.start(slot as u16 % 3 + 1, slot, &big));
         (0..10).for_each(|slot| drop(trial.learn(slot, 3, 10_000)));
         let peak = trial.kept();
-        (1..=3).for_each(|node| { trial.ask(node, Request::Done(Slot(10))); });
+        (1..=3).for_each(|node| {
+            trial.ask(node, Request::Done(Slot(10)));
+        });
         (0..3).for_each(|slot| trial.start(slot as u16 + 1, 11 + slot, "tiny"));
         trial.run(3000);
         trial.demand((1..=3).all(|node| trial.floor(node) == 11), "Min is 11 everywhere in 3 s");
@@ -317,7 +319,9 @@ fn s8_3_11_max_outlives_forgetting() {
     play("s8_3_11_max_outlives_forgetting", 3, |trial| {
         (0..=10).for_each(|slot| trial.start(1, slot, "v"));
         (0..=10).for_each(|slot| drop(trial.learn(slot, 3, 10_000)));
-        (1..=3).for_each(|node| { trial.ask(node, Request::Done(Slot(10))); });
+        (1..=3).for_each(|node| {
+            trial.ask(node, Request::Done(Slot(10)));
+        });
         trial.run(1000);
         for node in 1..=3 {
             let told = trial.told(node, Request::Bounds);

@@ -113,3 +113,22 @@ fn a_desert_is_not_filled() {
     node.reply(N2, |r| matches!(r, Request::Prepare(_)), promise);
     assert!(!node.core().leads() && node.core().role().ballot().is_none());
 }
+
+/// The network may repeat a page; one copy is followed, or the pages under way would double with
+/// each repetition.
+#[test]
+fn a_repeated_page_is_followed_once() {
+    let mut node = Node::new(Mode::Explicit);
+    let ballot = node.campaign();
+    let call =
+        node.sent.iter().rfind(|(to, _, asked)| *to == N2 && matches!(asked, Request::Prepare(_)));
+    let (call, asked) = (call.expect("it was asked").1, node.sent.len());
+    let accepted = vec![report(3, super::ballot(1, N3), "x")];
+    let page = Promise { ballot, settled: Slot(0), accepted, more: Some(Slot(4)) };
+    for _ in 0..3 {
+        node.desk.reply(node.now, N2, call, page.clone().into());
+        node.drain();
+    }
+    assert_eq!(node.sent.len(), asked + 1, "one next page was asked for");
+    assert_eq!(node.ignored(), [Ignored::Duplicate; 2]);
+}
