@@ -6,13 +6,13 @@ use std::{
 };
 
 use histcheck::Outcome;
-use protocol::NodeId;
+use protocol::{NodeId, Rng};
 use sim::{Plan, Trouble, World};
 
 use crate::{
     kv::Kv,
     rare::{Rare, Sight},
-    shape::Shape,
+    shape::{Shape, mutinous},
     verdict,
 };
 
@@ -45,7 +45,14 @@ pub struct Done {
 /// The plan of this seed's day.
 #[must_use]
 pub fn plan(seed: u64) -> Plan {
-    Plan::storm(seed, &Shape::of_seed(seed).nodes(), STORM)
+    let mut plan = Plan::storm(seed, &Shape::of_seed(seed).nodes(), STORM);
+    if mutinous(seed) {
+        let mut rng = Rng::new(seed).fork(0x3D_71_4F);
+        let longest = Duration::from_millis(1 << rng.below(5));
+        plan.climate.delay.1 = plan.climate.delay.1.max(longest);
+        plan.climate.stragglers = 20 << rng.below(4);
+    }
+    plan
 }
 
 /// Runs the day of this seed.

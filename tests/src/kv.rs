@@ -23,7 +23,7 @@ use paxosrsm::{
 use protocol::{NodeId, Time, Word};
 use sim::{Fault, Io, Plan, Subject, View, World, world::Record};
 
-pub use clients::{Clients, Order};
+pub use clients::{Clients, Order, RAW};
 pub use disks::Disks;
 
 use crate::{

@@ -45,6 +45,6 @@ pub mod day;
 
 pub mod rare;
 
+pub mod scene;
 
-
-
+pub mod hunt;

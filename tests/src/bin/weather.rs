@@ -1,12 +1,181 @@
-//! Days from seeds.
-fn main() {
-    let n: u64 = std::env::args().nth(1).unwrap().parse().unwrap();
-    let m: u64 = std::env::args().nth(2).unwrap().parse().unwrap();
-    let t = std::time::Instant::now();
-    let mut ev = vec![]; let mut ac = vec![]; let mut rare = synod_tests::rare::Rare::default();
-    let mut fails=0;
-    for s in n..m { let t0=std::time::Instant::now(); match synod_tests::day::run(s) { Ok(d) => { if std::env::var("V").is_ok() { println!("{s} ev {} msg {} ack {} passed {:?} {:?} took {:?}", d.events, d.messages, d.acknowledged, d.passed, synod_tests::shape::Shape::of_seed(s).timeout, t0.elapsed()); } if std::env::var("V").is_ok() { println!("{s} ev {} msg {} ack {} passed {:?} {:?}", d.events, d.messages, d.acknowledged, d.passed, synod_tests::shape::Shape::of_seed(s).timeout); } ev.push(d.events); ac.push(d.acknowledged); rare.merge(&d.rare); } Err(e) => { println!("seed {s}: {} {}", e.at, e.what); fails+=1; if fails>20 {break} } } }
-    ev.sort(); ac.sort();
-    let dt = t.elapsed().as_secs_f64();
-    println!("{} ok in {dt:.1} s; {:.0} seeds/s {:.0} ev/s; median {} ev {} ack, max {}\n{rare}", ev.len(), ev.len() as f64/dt, ev.iter().sum::<u64>() as f64/dt, ev[ev.len()/2], ac[ac.len()/2], ev[ev.len()-1]);
+//! Days from seeds, from the command line: run them, replay one, and go after planted bugs.
+//!
+//! Exit codes: 0 all is well (or a bug escaped), 1 trouble (or a bug was caught), 2 usage.
+
+use std::{
+    ops::Range,
+    panic,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use sim::{Trouble, shrink};
+use synod_tests::{
+    day::{self, Done},
+    hunt::{BUGS, hunt},
+    rare::Rare,
+    shape::Shape,
+};
+
+const USAGE: &str = "usage: weather sim [--seeds A..B | --seed N [--trace] | --minutes M]
+       weather bugs
+       weather hunt NAME     (with SYNOD_PLANTED_BUG=NAME and the feature `planted`)";
+
+/// How long a bug is hunted before it counts as escaped.
+const HUNT: Duration = Duration::from_secs(45);
+/// Days run when nothing else is said.
+const SEEDS: Range<u64> = 0..1000;
+/// Days run to make a bad day smaller.
+const SHRINK_TRIES: usize = 300;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments.as_slice() {
+        ["bugs"] => {
+            BUGS.iter().for_each(|(name, _)| println!("{name}"));
+            ExitCode::SUCCESS
+        }
+        ["hunt", name] => go_hunting(name),
+        ["sim"] => days(SEEDS, None),
+        ["sim", "--seeds", range] => match seeds(range) {
+            Some(range) => days(range, None),
+            None => usage(),
+        },
+        ["sim", "--minutes", minutes] => match minutes.parse::<u64>() {
+            Ok(minutes) => days(0..u64::MAX, Some(Duration::from_secs(60 * minutes))),
+            Err(_) => usage(),
+        },
+        ["sim", "--seed", seed] => match seed.parse() {
+            Ok(seed) => days(seed..seed + 1, None),
+            Err(_) => usage(),
+        },
+        ["sim", "--seed", seed, "--trace"] => seed.parse().map_or_else(|_| usage(), trace),
+        _ => usage(),
+    }
+}
+
+fn usage() -> ExitCode {
+    eprintln!("{USAGE}");
+    ExitCode::from(2)
+}
+
+fn seeds(range: &str) -> Option<Range<u64>> {
+    let (first, end) = range.split_once("..")?;
+    Some(first.parse().ok()?..end.parse().ok()?)
+}
+
+/// Runs days until one is bad or all are done.
+fn days(seeds: Range<u64>, limit: Option<Duration>) -> ExitCode {
+    quiet();
+    let begun = Instant::now();
+    let mut sum = Vec::new();
+    let mut rare = Rare::default();
+    for seed in seeds {
+        if limit.is_some_and(|limit| begun.elapsed() > limit) {
+            break;
+        }
+        match day::run(seed) {
+            Ok(done) => {
+                rare.merge(&done.rare);
+                sum.push(done);
+            }
+            Err(trouble) => {
+                report(seed, &trouble);
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    summary(&sum, &rare, begun.elapsed());
+    ExitCode::SUCCESS
+}
+
+fn summary(days: &[Done], rare: &Rare, took: Duration) {
+    let median = |figure: fn(&Done) -> u64| {
+        let mut figures: Vec<u64> = days.iter().map(figure).collect();
+        figures.sort_unstable();
+        figures.get(figures.len() / 2).copied().unwrap_or_default()
+    };
+    let total = |figure: fn(&Done) -> u64| days.iter().map(figure).sum::<u64>();
+    let hours = days.iter().map(|day| day.passed.as_secs_f64()).sum::<f64>() / 3600.0;
+    println!(
+        "{} days, {hours:.1} simulated hours, {} events, {} crashes in {:.1} s",
+        days.len(),
+        total(|day| day.events),
+        total(|day| day.crashes),
+        took.as_secs_f64()
+    );
+    println!(
+        "median day: {} events, {} operations acknowledged",
+        median(|day| day.events),
+        median(|day| day.acknowledged)
+    );
+    print!("{rare}");
+    if let [day] = days {
+        println!("fingerprint {:016x}", day.hash);
+    }
+}
+
+/// Says what was bad about a day, and which few of its events made it so.
+fn report(seed: u64, trouble: &Trouble) {
+    println!("seed {seed} fails at {}: {}: {}", trouble.at, trouble.node, trouble.what);
+    let kind = |what: &str| what.split(':').next().unwrap_or_default().to_owned();
+    let fails = |plan: &sim::Plan| {
+        day::live(Shape::of_seed(seed), plan.clone(), None)
+            .is_err_and(|other| kind(&other.what) == kind(&trouble.what))
+    };
+    let small = shrink(day::plan(seed), SHRINK_TRIES, fails);
+    println!("{:?}", Shape::of_seed(seed));
+    println!("{:?}", small.climate);
+    println!("it fails the same way with these faults alone:");
+    for (at, fault) in &small.faults {
+        println!("{:>12}  {fault:?}", at.to_string());
+    }
+    println!("replay: cargo xtask sim --seed {seed}");
+}
+
+/// Runs one day and prints everything that happened.
+fn trace(seed: u64) -> ExitCode {
+    quiet();
+    let mut transcript = Vec::new();
+    let ended = day::live(Shape::of_seed(seed), day::plan(seed), Some(&mut transcript));
+    for line in transcript {
+        println!("{line}");
+    }
+    match ended {
+        Ok(done) => {
+            println!("fingerprint {:016x}", done.hash);
+            ExitCode::SUCCESS
+        }
+        Err(trouble) => {
+            println!("seed {seed} fails at {}: {}: {}", trouble.at, trouble.node, trouble.what);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Goes after one planted bug.
+fn go_hunting(name: &str) -> ExitCode {
+    let Some((_, hunter)) = BUGS.iter().find(|(bug, _)| *bug == name) else {
+        eprintln!("no bug of that name is planted");
+        return ExitCode::from(2);
+    };
+    if !protocol::planted::is(name) {
+        eprintln!("{name} is asleep: it needs the feature `planted` and {}", protocol::planted::VARIABLE);
+        return ExitCode::from(2);
+    }
+    quiet();
+    let begun = Instant::now();
+    let Some(caught) = hunt(*hunter, HUNT) else {
+        println!("{name} escaped");
+        return ExitCode::SUCCESS;
+    };
+    let seconds = begun.elapsed().as_secs_f64();
+    println!("caught by {} after {} seeds, {seconds:.1} seconds", caught.by, caught.seeds);
+    ExitCode::FAILURE
+}
+
+/// A panic is trouble like any other; it is reported as such.
+fn quiet() {
+    panic::set_hook(Box::new(|_| {}));
 }

@@ -1,5 +1,7 @@
 //! Clients: the shipped clerk, a network that loses things, and a record of what was heard.
 
+mod words;
+
 mod workload;
 
 use std::{
@@ -9,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use histcheck::{Action, Answer, Operation};
-use kvpaxos::{Command, Expect, Found, Get, Response};
+use kvpaxos::Get;
 use paxosrsm::{
     Clerk, Coded, Refused,
     clerk::{Heard, Next, Try},
@@ -23,6 +25,7 @@ use crate::{
     rare::{Rare, Sight},
     shape::Shape,
 };
+use words::{answered, command, key};
 
 /// How long a message travels between a client and a server.
 const TRAVEL: (Duration, Duration) = (Duration::from_micros(50), Duration::from_micros(300));
@@ -380,56 +383,4 @@ impl Clients {
         let pause = around.io.rng.between(Duration::from_micros(1), self.shape.think);
         around.after(pause, Call::Begin(client));
     }
-}
-
-/// The same operation with its answer, decoded.
-fn answered(asked: Operation, now: u64, bytes: Bytes) -> Operation {
-    if matches!(asked.action, Action::Get { .. }) {
-        let Found(found) = Found::decode(&bytes).expect("a query is answered with what was found");
-        return match found {
-            None => asked.answered(now, Answer::Value(None)),
-            Some((value, version)) => {
-                asked.answered(now, Answer::Value(Some(value.to_vec()))).at_version(version.0)
-            }
-        };
-    }
-    let swap = matches!(asked.action, Action::Cas { .. });
-    match Response::decode(&bytes).expect("a command is answered with a response") {
-        Response::Written(version) => {
-            let answer = if swap { Answer::Swapped(true) } else { Answer::Done };
-            asked.answered(now, answer).at_version(version.0)
-        }
-        Response::Deleted(_) => asked.answered(now, Answer::Done),
-        Response::Differs(_) => asked.answered(now, Answer::Swapped(false)),
-        Response::TooLarge => asked.refused(now),
-    }
-}
-
-fn key(action: &Action) -> &[u8] {
-    match action {
-        Action::Get { key }
-        | Action::Put { key, .. }
-        | Action::Append { key, .. }
-        | Action::Delete { key }
-        | Action::Cas { key, .. } => key,
-        Action::Txn { .. } => &[],
-    }
-}
-
-/// The store's command for an action; `None` for one that only looks.
-fn command(action: &Action) -> Option<Command> {
-    let bytes = |text: &[u8]| Bytes::copy_from_slice(text);
-    Some(match action {
-        Action::Put { key, value } => Command::Put(bytes(key), bytes(value)),
-        Action::Append { key, value } => Command::Append(bytes(key), bytes(value)),
-        Action::Delete { key } => Command::Delete(bytes(key)),
-        Action::Cas { key, expect, value } => {
-            let expect = match expect {
-                Some(value) => Expect::Value(bytes(value)),
-                None => Expect::Absent,
-            };
-            Command::Cas(bytes(key), expect, bytes(value))
-        }
-        Action::Get { .. } | Action::Txn { .. } => return None,
-    })
 }

@@ -1,1 +1,16 @@
-//! Later.
+//! The tower's one integration binary: the volume of days, and the acceptance scenarios.
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod volume;
+
+mod rsm;
+
+mod rsm_faults;
+
+mod kv;
+
+mod kv_faults;
+
+mod durable;
+
+mod regressions;
