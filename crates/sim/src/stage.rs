@@ -354,9 +354,8 @@ impl<C: Core> Stage<C> {
 }
 
 fn text<C: Core>(message: &Message<C>) -> String {
-    let text = match message {
+    match message {
         Message::Request(request) => format!("{request:?}"),
         Message::Reply(reply) => format!("{reply:?}"),
-    };
-    text
+    }
 }

@@ -92,83 +92,87 @@ impl Play {
     }
 
     fn run_one(&mut self, command: &Command) -> Result<(), Box<dyn Error>> {
-        let mut args = command.consume_args();
-        let number = |args: &mut goldenscript::ArgumentConsumer<'_>| {
-            args.next_pos().and_then(|arg| arg.parse::<u64>().ok()).ok_or("a number is missing")
-        };
         match command.name.as_str() {
-            "cluster" => {
-                self.nodes = args.take_key("nodes").map_or(Ok(3), str::parse)?;
-                if args.take_key("door") == Some("log") {
-                    self.mode = Mode::Append;
-                }
-                if let Some(trailing) = args.take_key("trailing") {
-                    self.tune.insert("trailing".into(), trailing.parse()?);
-                }
-                let leader: Option<u16> = args.take_key("leader").map(str::parse).transpose()?;
-                for node in (1..=self.nodes).map(NodeId) {
-                    self.enter(node);
-                }
-                if let Some(leader) = leader.map(NodeId) {
-                    self.campaign(leader, None);
-                    self.stage.deliver_all();
-                }
-            }
+            "cluster" => self.cluster(command),
+            "start" | "propose" | "read" | "compact" | "done" => self.ask(command),
+            "deliver" | "drop" => self.move_words(command),
+            "say" | "reply" => self.say(command),
+            _ => self.happen(command),
+        }
+    }
+
+    fn cluster(&mut self, command: &Command) -> Result<(), Box<dyn Error>> {
+        let mut args = command.consume_args();
+        self.nodes = args.take_key("nodes").map_or(Ok(3), str::parse)?;
+        if args.take_key("door") == Some("log") {
+            self.mode = Mode::Append;
+        }
+        if let Some(trailing) = args.take_key("trailing") {
+            self.tune.insert("trailing".into(), trailing.parse()?);
+        }
+        let leader: Option<u16> = args.take_key("leader").map(str::parse).transpose()?;
+        for node in (1..=self.nodes).map(NodeId) {
+            self.enter(node);
+        }
+        if let Some(leader) = leader.map(NodeId) {
+            self.campaign(leader, None);
+            self.stage.deliver_all();
+        }
+        args.reject_next()
+    }
+
+    /// What the own process of a node asks it: `start 1 0 a`, `propose 1 a`, `read 1`.
+    fn ask(&mut self, command: &Command) -> Result<(), Box<dyn Error>> {
+        let mut args = command.consume_args();
+        let node = NodeId(number(&mut args)? as u16);
+        let slot = match command.name.as_str() {
+            "propose" | "read" => Slot(0),
+            _ => Slot(number(&mut args)?),
+        };
+        let value = Bytes::from(args.next_pos().unwrap_or("v").to_owned());
+        let request = match command.name.as_str() {
+            "start" => Request::Start(slot, value),
+            "propose" => Request::Append(value),
+            "compact" => Request::Compact(slot),
+            "done" => Request::Done(slot),
+            _ => Request::Barrier,
+        };
+        self.stage.ask(node, request);
+        if matches!(command.name.as_str(), "start" | "propose" | "read") {
+            self.stage.wake(node, Duration::ZERO);
+        }
+        args.reject_next()
+    }
+
+    /// What happens to a node: time, power, its disk; and a look at what it knows.
+    fn happen(&mut self, command: &Command) -> Result<(), Box<dyn Error>> {
+        let mut args = command.consume_args();
+        if command.name == "show" {
+            self.stage.hide(|text| text.starts_with("Probe") || text.starts_with("Pulse"));
+            return Ok(());
+        }
+        let node = NodeId(number(&mut args)? as u16);
+        match command.name.as_str() {
             "campaign" => {
-                let node = NodeId(number(&mut args)? as u16);
                 let without: Option<u16> = args.take_key("without").map(str::parse).transpose()?;
                 self.campaign(node, without.map(NodeId));
             }
-            "start" => {
-                let (node, slot) = (NodeId(number(&mut args)? as u16), number(&mut args)?);
-                let value = Bytes::from(args.next_pos().unwrap_or("v").to_owned());
-                self.stage.ask(node, Request::Start(Slot(slot), value));
-                self.stage.wake(node, Duration::ZERO);
-            }
-            "propose" => {
-                let node = NodeId(number(&mut args)? as u16);
-                let value = Bytes::from(args.next_pos().unwrap_or("v").to_owned());
-                self.stage.ask(node, Request::Append(value));
-                self.stage.wake(node, Duration::ZERO);
-            }
-            "read" => {
-                let node = NodeId(number(&mut args)? as u16);
-                self.stage.ask(node, Request::Barrier);
-                self.stage.wake(node, Duration::ZERO);
-            }
-            "compact" => {
-                let (node, upto) = (NodeId(number(&mut args)? as u16), number(&mut args)?);
-                self.stage.ask(node, Request::Compact(Slot(upto)));
-            }
-            "done" => {
-                let (node, slot) = (NodeId(number(&mut args)? as u16), number(&mut args)?);
-                self.stage.ask(node, Request::Done(Slot(slot)));
-            }
             "wait" => {
-                let (node, millis) = (NodeId(number(&mut args)? as u16), number(&mut args)?);
+                let millis = number(&mut args)?;
                 self.stage.wake(node, Duration::from_millis(millis));
             }
             "crash" => {
-                let node = NodeId(number(&mut args)? as u16);
                 let keep = args.take_key("keep").map_or(Ok(0), str::parse)?;
                 self.stage.crash(node, keep);
             }
             "restart" => {
-                let node = NodeId(number(&mut args)? as u16);
                 self.enter(node);
                 self.stage.wake(node, Duration::ZERO);
             }
-            "slow-disk" => self.stage.quick_disk(NodeId(number(&mut args)? as u16), false),
-            "quick-disk" => self.stage.quick_disk(NodeId(number(&mut args)? as u16), true),
-            "sync" => self.stage.sync(NodeId(number(&mut args)? as u16)),
-            "deliver" | "drop" => return self.move_words(command),
-            "show" => {
-                return Ok(self
-                    .stage
-                    .hide(|text| text.starts_with("Probe") || text.starts_with("Pulse")));
-            }
+            "slow-disk" => self.stage.quick_disk(node, false),
+            "quick-disk" => self.stage.quick_disk(node, true),
+            "sync" => self.stage.sync(node),
             "ledger" => {
-                let node = NodeId(number(&mut args)? as u16);
                 let line = self.stage.core(node).map_or_else(
                     || format!("{node} is down"),
                     |core| {
@@ -190,7 +194,6 @@ impl Play {
                 );
                 self.stage.remark(&line);
             }
-            "say" | "reply" => return self.say(command),
             other => return Err(format!("unknown command {other}").into()),
         }
         args.reject_next()
@@ -282,6 +285,10 @@ impl Runner for Play {
         self.run_one(command)?;
         Ok(plain(&self.stage.printed()))
     }
+}
+
+fn number(args: &mut goldenscript::ArgumentConsumer<'_>) -> Result<u64, Box<dyn Error>> {
+    Ok(args.next_pos().ok_or("a number is missing")?.parse()?)
 }
 
 fn scripts() -> Vec<std::path::PathBuf> {

@@ -40,7 +40,7 @@ fn group(seed: u64, mode: Mode) -> Group {
     // Every other group is jumpy: leaders change often, half-done work is taken over.
     let jumpy = (seed / 5) % 2 == 1;
     group.timeout = jumpy.then(|| Duration::from_millis(20 << (seed / 10 % 4)));
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         // Promises in many pages, and leaders that lose patience with what they cannot fetch.
         group.tune = |config| {
             config.page_bytes = 40;
