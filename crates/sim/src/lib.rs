@@ -36,7 +36,7 @@
 //!
 //! # Reading order
 //!
-//! [`world`], [`weather`], [`shrink`], [`stage`] for the golden scripts, [`register`].
+//! [`world`], [`weather`], [`mod@shrink`], [`stage`] for the golden scripts, [`register`].
 
 pub mod world;
 

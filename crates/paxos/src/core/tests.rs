@@ -5,6 +5,7 @@ mod hostile;
 mod leading;
 mod limits;
 mod rules;
+mod waiting;
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use crate::group::{Group, judge_logs};
 /// How long the volume tests go on, each; they stop at whichever comes first.
 const BOX: Duration = Duration::from_secs(15);
 /// Most days of one mode.
-const DAYS: u64 = 1000;
+const DAYS: u64 = 4000;
 /// What must have happened on some day of a log: a sunny week proves nothing.
 const RARE: [&str; 7] = [
     "a value was chosen by a second leader",

@@ -112,3 +112,18 @@ fn the_next_life_keeps_promises_and_votes() {
     assert_eq!(promise.accepted, [report(1, ballot(3, N2), "v")]);
     assert_eq!(node.campaign(), ballot(9, N1), "and its own ballots count on from there");
 }
+
+/// PMS 2.2: a value is chosen by votes at one ballot; votes at different ballots do not add up.
+#[test]
+fn votes_at_different_ballots_do_not_add_up() {
+    let mut node = Node::new(Mode::Append);
+    node.lead(Vec::new());
+    node.quick = false;
+    node.ask(None, Request::Append(Bytes::from_static(b"x")));
+    node.wake(Duration::ZERO);
+    let voted = Accepted { ballot: ballot(0, N2), slot: Slot(0), settled: Slot(0) };
+    node.reply(N2, |r| matches!(r, Request::Accept(_)), voted.clone());
+    node.reply(N3, |r| matches!(r, Request::Accept(_)), voted);
+    assert_eq!(node.core().ledger().chosen(Slot(0)), None);
+    assert_eq!(node.ignored(), [Ignored::StaleBallot; 2]);
+}
