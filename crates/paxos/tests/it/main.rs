@@ -3,6 +3,7 @@
 
 mod group;
 mod more_scenarios;
+mod partitions;
 mod scenarios;
 mod scripts;
 mod weather;
