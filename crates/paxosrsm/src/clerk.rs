@@ -158,14 +158,14 @@ impl Clerk {
         }
     }
 
-    /// What the last try led to, and what to do now.
+    /// What the last try led to, and what to do now. A try is heard of once, before the next one:
+    /// what still comes of a try that was given up must not be told here.
     pub fn heard(&mut self, heard: Heard) -> Next {
         match heard {
             Heard::Done(bytes) => self.done(bytes),
             Heard::Refused(Refused::NotLeading(leader)) => {
-                let known = leader.and_then(|leader| {
-                    self.servers.iter().position(|server| *server == leader)
-                });
+                let known = leader
+                    .and_then(|leader| self.servers.iter().position(|server| *server == leader));
                 match known.filter(|known| *known != self.favourite) {
                     Some(known) => {
                         self.favourite = known;
@@ -189,7 +189,8 @@ impl Clerk {
             Heard::Unreachable => self.elsewhere(),
             Heard::Refused(refused) => {
                 self.errand = None;
-                Next::Refused(refused)
+                // It speaks of this try; an earlier one may have been done.
+                if self.exposed { Next::Unknown } else { Next::Refused(refused) }
             }
         }
     }
