@@ -4,7 +4,13 @@
 //! piece by piece, by whoever lacks it, from any replica that has it; a transfer that breaks goes
 //! on where it stopped. An installed snapshot is durable before the machine is replaced.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+};
 
 use bytes::Bytes;
 use protocol::{CallId, Caller, Effects, NodeId, Time, planted};
@@ -28,6 +34,9 @@ pub(super) struct Snapshots {
     durable: Index,
     previous: Index,
     size: u64,
+    /// The size of the one being written, noted by whoever writes it and looked at when it is
+    /// reported durable.
+    written: Arc<AtomicU64>,
     /// One is being written.
     writing: Option<Index>,
     bytes_since: u64,
@@ -52,6 +61,7 @@ impl Snapshots {
             durable,
             previous: durable,
             size,
+            written: Arc::default(),
             writing: None,
             bytes_since: 0,
             loads: BTreeMap::new(),
@@ -108,7 +118,12 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
         let (upto, chain, machine) = (self.applied, self.chain, self.machine.freeze());
         self.snapshots.bytes_since = 0;
         self.snapshots.writing = Some(upto);
-        let image = Image::new(move || seal(upto, chain, machine));
+        let written = Arc::clone(&self.snapshots.written);
+        let image = Image::new(move || {
+            let image = seal(upto, chain, machine);
+            written.store(image.len() as u64, Relaxed);
+            image
+        });
         fx.output_free(Output::Save { upto, image });
         if planted::is("log-shortened-before-snapshot") {
             fx.send(self.config.me, Request::Engine(A::wish(Wish::Compact(upto))));
@@ -134,6 +149,7 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
         self.snapshots.previous = self.snapshots.durable;
         self.snapshots.durable = upto;
         let Some((_, image)) = installing else {
+            self.snapshots.size = self.snapshots.written.load(Relaxed);
             return self.wish(now, caller, Wish::Compact(upto), fx);
         };
         self.snapshots.size = image.len() as u64;
