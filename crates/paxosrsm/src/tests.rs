@@ -1,0 +1,9 @@
+//! The rules of this layer, one test each.
+
+mod clerk;
+
+mod forms;
+
+mod replica;
+
+mod sessions;
