@@ -45,7 +45,13 @@ pub struct Done {
 /// The plan of this seed's day.
 #[must_use]
 pub fn plan(seed: u64) -> Plan {
-    let mut plan = Plan::storm(seed, &Shape::of_seed(seed).nodes(), STORM);
+    let shape = Shape::of_seed(seed);
+    let mut plan = Plan::storm(seed, &shape.nodes(), STORM);
+    if shape.forgetful() {
+        // A clerk believes *expired* to its first try: nothing was done. That rests on a call being
+        // made once over one connection, which sockets promise and the weather's duplicates do not.
+        plan.climate.duplication = 0;
+    }
     if mutinous(seed) {
         let mut rng = Rng::new(seed).fork(0x3D_71_4F);
         let longest = Duration::from_millis(1 << rng.below(5));

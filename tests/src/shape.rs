@@ -128,6 +128,12 @@ impl Shape {
         shape
     }
 
+    /// Whether so few clients are remembered that some come back as strangers.
+    #[must_use]
+    pub fn forgetful(&self) -> bool {
+        self.sessions < 1000
+    }
+
     /// The names of the replicas.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeId> {
