@@ -22,6 +22,10 @@ const ROOM: usize = 64;
 /// What the thread is asked to do.
 type Job = Output;
 
+/// Comes true (as an error: nothing is ever said) when the thread has ended and has let go of the
+/// disk.
+pub(crate) type Gone = tokio::sync::oneshot::Receiver<std::convert::Infallible>;
+
 /// The way to the thread. When it is dropped the thread finishes what it has and ends.
 pub(crate) struct Librarian {
     jobs: SyncSender<Job>,
@@ -33,16 +37,22 @@ impl Librarian {
         stream: StreamId,
         snapshots: Arc<Snapshots>,
         inbox: Inbox<Request<Q>, R>,
-    ) -> std::io::Result<Self>
+    ) -> std::io::Result<(Self, Gone)>
     where
         Q: Send + 'static,
         R: Send + 'static,
     {
         let (jobs, work) = sync_channel(ROOM);
+        let (here, gone) = tokio::sync::oneshot::channel();
         std::thread::Builder::new()
             .name("snapshots".to_owned())
-            .spawn(move || work_through(stream, &snapshots, &work, &inbox))?;
-        Ok(Self { jobs })
+            .spawn(move || {
+                work_through(stream, &snapshots, &work, &inbox);
+                // The directory may be opened again as soon as `here` is gone.
+                drop(snapshots);
+                drop(here);
+            })?;
+        Ok((Self { jobs }, gone))
     }
 
     /// Gives the thread a job, if the output is one.

@@ -161,6 +161,7 @@ pub struct Group<E: Engine> {
     /// The log of the node, to look at.
     pub wal: Option<Arc<wal::Wal>>,
     driver: Running<io::Result<()>>,
+    librarian: crate::librarian::Gone,
     server: Running<()>,
 }
 
@@ -207,7 +208,7 @@ impl<E: Engine> Group<E> {
             .map_err(|why| OpenError::Listen { addr: at.clone(), why })?;
         let addr = listener.addr();
         let (door, post) = inbox(limits::INBOX);
-        let librarian =
+        let (librarian, gone) =
             Librarian::start(stream, snapshots, door.clone()).map_err(OpenError::Thread)?;
         let (server, calls) = Self::join(&engine, &neighbours, &door);
         let server = mounts(server, &door);
@@ -218,7 +219,7 @@ impl<E: Engine> Group<E> {
         let encode = E::encode();
         let life = Life { me, core, saved, log, encode, calls, post, output };
         let driver = Running::spawn(stop, net::abort_on_panic("a replica", drive(life)));
-        Ok(Self { door, addr, counters, wal, driver, server })
+        Ok(Self { door, addr, counters, wal, driver, librarian: gone, server })
     }
 
     /// The services between replicas, both ways.
@@ -261,6 +262,10 @@ impl<E: Engine> Group<E> {
     pub async fn stop(self) -> io::Result<()> {
         let stopped = self.server.stop().await;
         debug_assert!(stopped.is_ok(), "a server's own task does not panic");
-        self.driver.stop().await.unwrap_or(Ok(()))
+        let ended = self.driver.stop().await.unwrap_or(Ok(()));
+        // Its thread ends with the driver, but may have a snapshot in hand; until it has put that
+        // down, the directory is in use.
+        let _ = self.librarian.await;
+        ended
     }
 }
