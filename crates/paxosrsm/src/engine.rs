@@ -11,6 +11,9 @@ use crate::{
     solo::{Line, Solo},
 };
 
+/// Multi-Paxos among many, as an engine: its knobs.
+pub use paxos::Config as MultiPaxos;
+
 /// The way to reach an agreement's peers.
 pub type EngineCalls<E> = <E as Engine>::Calls;
 /// The records of an engine's agreement, with their numbers.

@@ -3,7 +3,7 @@
 use std::{path::Path, sync::Arc};
 
 use protocol::{Log, Lsn, NodeId};
-pub use wal::Wal;
+pub use wal::{Config as LogConfig, Wal};
 use wal::{
     ClusterId, Identity, MemoryLog, OpenError, RealDisk, SimDisk, Snapshots, StreamId,
 };
@@ -26,6 +26,20 @@ pub struct Storage {
 }
 
 impl Storage {
+    /// Creates the directory of a node, once.
+    ///
+    /// # Errors
+    ///
+    /// If it holds a node already or cannot be made.
+    pub fn init(
+        path: &Path,
+        cluster: u64,
+        me: NodeId,
+        config: &wal::Config,
+    ) -> Result<(), OpenError> {
+        wal::init_dir(path, ClusterId(u128::from(cluster)), me, config).map(|_| ())
+    }
+
     /// The directory of a node that `init` has made.
     ///
     /// # Errors
