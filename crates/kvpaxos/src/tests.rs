@@ -1,0 +1,5 @@
+//! The rules of the map, one test each.
+
+mod forms;
+
+mod store;
