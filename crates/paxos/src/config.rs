@@ -40,8 +40,9 @@ pub struct Config {
     pub stall: Duration,
     /// How long a leader waits for a next Accept to carry its watermark. Default 5 ms.
     pub linger: Duration,
-    /// Undecided batches in flight when the leader names the slots. Default 4: beyond two or three
-    /// a deeper pipeline only makes smaller batches.
+    /// Undecided batches in flight when the leader names the slots. Default 2: one on its way while
+    /// the next fills. With 4 the same load made batches half as large, and at 256 clients a
+    /// sixth more processor time per command.
     pub window: usize,
     /// Undecided slots when callers name them; in a log, how far the window may run ahead of its
     /// oldest undecided slot. Default 1,024.
@@ -77,7 +78,7 @@ impl Config {
             probe_timeout: Duration::from_millis(150),
             stall: Duration::from_secs(1),
             linger: Duration::from_millis(5),
-            window: 4,
+            window: 2,
             undecided: 1024,
             peer_window: 8,
             batch_commands: 1024,
