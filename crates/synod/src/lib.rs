@@ -1,11 +1,72 @@
-//! The one binary.
+//! The roof: the one binary, whose verbs start nodes, talk to them, break them and judge them.
+//!
+//! # What it promises
+//!
+//! Each verb ends with a number that says whether anything may have happened, and a failure with
+//! one sentence that names the next step. A verdict is *pass* only if every acknowledged write is
+//! there exactly once, the recorded history is linearizable and all replicas hold the same state.
+//! Whatever a verb started is gone when it ends.
+//!
+//! # What it assumes
+//!
+//! A directory on a disk whose sync means it, and the loopback device. It knows the layers below
+//! only by their doors; nothing here decides what is chosen, applied or durable.
+//!
+//! # The idea in one picture
+//!
+//! ```text
+//!   put get append delete cas status      demo   chaos   bench
+//!              │                            │ ▲      │
+//!              ▼                            ▼ │      ▼ kill, cut, heal
+//!      kvpaxos::Client            trial: witnesses   replicas: threads or processes
+//!              │                            │              │
+//!              └────────── TCP ─────────────┴──────▶ node: paxosrsm on a wal
+//!                                           │
+//!                                           ▼ everything asked and heard
+//!                                       histcheck ──▶ verdict
+//! ```
+//!
+//! # Invariants
+//!
+//! * Results go to standard output, narration to standard error.
+//! * What a client was not told is recorded as unknown, never as failed, and whoever goes on from
+//!   there counts as another client.
+//! * An unknown verdict is no pass, and neither is a verdict over nothing.
+//! * No child process outlives the verb that started it, unless that is killed itself.
+//!
+//! # What was left out
+//!
+//! Shards, transactions, locks and views have no verbs yet. There is no daemon mode and no remote
+//! control of nodes: the system's own tools start and stop processes.
+//!
+//! # Reading order
+//!
+//! [`cli`] and [`failure`]; [`settings`] and [`node`] for a node; [`verbs`], [`status`] and
+//! [`print`] for its clients; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and
+//! [`bench`].
+
 pub mod bench;
+
+pub mod chaos;
+
 pub mod check;
+
 pub mod cli;
+
+pub mod demo;
+
 pub mod failure;
+
 pub mod node;
+
 pub mod print;
+
 pub mod processes;
+
 pub mod settings;
+
 pub mod status;
+
+pub mod trial;
+
 pub mod verbs;

@@ -47,6 +47,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
             CheckWhat::History { file } => synod::check::history(&file, format),
         },
         Verb::Bench(flags) => synod::bench::run(&flags, format).await,
-        Verb::Demo(_) | Verb::Chaos(_) => Ok(()),
+        Verb::Demo(flags) => synod::demo::run(&flags, format).await,
+        Verb::Chaos(flags) => synod::chaos::run(&flags, format).await,
     }
 }

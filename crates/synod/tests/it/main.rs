@@ -1,0 +1,11 @@
+//! The program as its users meet it: processes, sockets, files, exit codes.
+
+mod demo;
+
+mod processes;
+
+mod readme;
+
+mod refusals;
+
+mod tool;
