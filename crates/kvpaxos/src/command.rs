@@ -63,7 +63,9 @@ impl Command {
     #[must_use]
     pub fn key(&self) -> &Bytes {
         match self {
-            Self::Put(key, _) | Self::Append(key, _) | Self::Delete(key) | Self::Cas(key, ..) => key,
+            Self::Put(key, _) | Self::Append(key, _) | Self::Delete(key) | Self::Cas(key, ..) => {
+                key
+            }
         }
     }
 

@@ -22,11 +22,8 @@ pub type Past<E> = Vec<(Lsn, <<E as Engine>::Agreement as protocol::Core>::Recor
 /// What a group needs to know of the engine that orders its commands.
 pub trait Engine: Send + 'static {
     /// The pure part.
-    type Agreement: Agreement<
-            Request: Send + 'static,
-            Reply: Send + 'static,
-            Record: Send + 'static,
-        > + Send
+    type Agreement: Agreement<Request: Send + 'static, Reply: Send + 'static, Record: Send + 'static>
+        + Send
         + 'static;
     /// How its peers are reached.
     type Calls: Calls<

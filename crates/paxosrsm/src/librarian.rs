@@ -44,14 +44,12 @@ impl Librarian {
     {
         let (jobs, work) = sync_channel(ROOM);
         let (here, gone) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new()
-            .name("snapshots".to_owned())
-            .spawn(move || {
-                work_through(stream, &snapshots, &work, &inbox);
-                // The directory may be opened again as soon as `here` is gone.
-                drop(snapshots);
-                drop(here);
-            })?;
+        std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
+            work_through(stream, &snapshots, &work, &inbox);
+            // The directory may be opened again as soon as `here` is gone.
+            drop(snapshots);
+            drop(here);
+        })?;
         Ok((Self { jobs }, gone))
     }
 

@@ -185,7 +185,12 @@ macro_rules! worded {
     };
 }
 worded!(
-    Request::Submit(Submit), Request::Query(Query), Request::Chunk(Chunk), Reply::Done(Done),
-    Reply::Refused(Refused), Reply::Piece(Piece), Reply::Status(Box<ReplicaStatus>),
+    Request::Submit(Submit),
+    Request::Query(Query),
+    Request::Chunk(Chunk),
+    Reply::Done(Done),
+    Reply::Refused(Refused),
+    Reply::Piece(Piece),
+    Reply::Status(Box<ReplicaStatus>),
     Reply::Digest(Digest),
 );

@@ -195,8 +195,7 @@ impl<E: Engine> Group<E> {
             past.push((Lsn(lsn), E::decode(record).map_err(OpenError::Past)?));
         }
         let saved = past.last().map_or(Lsn(first.0 - 1), |(lsn, _)| *lsn);
-        let agreement =
-            engine.recover(seed, restored.applied, past).map_err(OpenError::Past)?;
+        let agreement = engine.recover(seed, restored.applied, past).map_err(OpenError::Past)?;
         let me = config.me;
         let core = Replica::new(config, agreement, restored);
 

@@ -235,7 +235,8 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
         for number in [self.next, self.uses, self.limit as u64] {
             table.extend_from_slice(&number.to_le_bytes());
         }
-        let sessions = if planted::is("snapshot-forgets-sessions") { 0 } else { self.sessions.len() };
+        let sessions =
+            if planted::is("snapshot-forgets-sessions") { 0 } else { self.sessions.len() };
         table.extend_from_slice(&(sessions as u64).to_le_bytes());
         let mut response = Vec::new();
         for (client, session) in self.sessions.iter().take(sessions) {

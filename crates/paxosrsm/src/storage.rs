@@ -3,10 +3,8 @@
 use std::{path::Path, sync::Arc};
 
 use protocol::{Log, Lsn, NodeId};
+use wal::{ClusterId, Identity, MemoryLog, OpenError, RealDisk, SimDisk, Snapshots, StreamId};
 pub use wal::{Config as LogConfig, Wal};
-use wal::{
-    ClusterId, Identity, MemoryLog, OpenError, RealDisk, SimDisk, Snapshots, StreamId,
-};
 
 /// The stream of a group that has a log to itself.
 const STREAM: StreamId = StreamId(0);

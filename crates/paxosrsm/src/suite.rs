@@ -62,9 +62,7 @@ where
     a_restored_machine_goes_on_as_if_nothing_had_happened(&fresh, commands);
     an_image_is_of_its_moment(&fresh, commands);
     half_an_image_is_no_image(&fresh, commands);
-    commands
-        .iter()
-        .for_each(|command| a_form_means_one_thing::<M::Command>(&command.to_bytes()));
+    commands.iter().for_each(|command| a_form_means_one_thing::<M::Command>(&command.to_bytes()));
 }
 
 fn run<M: StateMachine>(machine: &mut M, commands: &[M::Command]) -> Vec<Bytes>

@@ -112,6 +112,9 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
     pub(super) fn applied_bytes(&mut self, bytes: u64, fx: &mut Effects<Self>) {
         self.snapshots.bytes_since += bytes;
         let enough = self.config.snapshot_bytes.max(self.snapshots.size);
+        // Replicas apply the same bytes; each waits a little longer than its neighbour, so that
+        // they do not all write a snapshot at the same moment.
+        let enough = enough + enough / 8 * u64::from(self.config.me.0 % 4);
         if self.snapshots.bytes_since < enough || self.snapshots.writing.is_some() {
             return;
         }
