@@ -81,10 +81,7 @@ fn store(limit: Duration) -> Option<Caught> {
     })
 }
 
-fn log(
-    name: &str,
-    hunt: impl FnOnce() -> Result<wal::suite::Report, String>,
-) -> Option<Caught> {
+fn log(name: &str, hunt: impl FnOnce() -> Result<wal::suite::Report, String>) -> Option<Caught> {
     let what = match panic::catch_unwind(AssertUnwindSafe(hunt)) {
         Ok(Ok(_)) => return None,
         Ok(Err(what)) => what,

@@ -77,7 +77,7 @@ pub struct Kv {
     pub rare: Rare,
     /// Timer events that only looked at the script.
     pub pulses: u64,
-    /// Applied positions at each node, in the order they were announced in its present life.
+    /// Positions applied so far, over all replicas and all their lives.
     pub announced: u64,
     scripted: bool,
     nodes: Vec<NodeId>,
@@ -124,9 +124,7 @@ impl Kv {
     /// How long `node` still stands still; the world does not tell its subject.
     fn paused(&self, node: NodeId, now: Time) -> Option<Duration> {
         let latest = self.faults.iter().rev().find_map(|(at, fault)| match fault {
-            Fault::Pause(paused, length) if *paused == node && *at <= now => {
-                Some(at.plus(*length))
-            }
+            Fault::Pause(paused, length) if *paused == node && *at <= now => Some(at.plus(*length)),
             _ => None,
         })?;
         let until = latest.min(self.storm_until);

@@ -161,7 +161,10 @@ fn go_hunting(name: &str) -> ExitCode {
         return ExitCode::from(2);
     };
     if !protocol::planted::is(name) {
-        eprintln!("{name} is asleep: it needs the feature `planted` and {}", protocol::planted::VARIABLE);
+        eprintln!(
+            "{name} is asleep: it needs the feature `planted` and {}",
+            protocol::planted::VARIABLE
+        );
         return ExitCode::from(2);
     }
     quiet();

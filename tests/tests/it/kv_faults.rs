@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::Rng;
+use protocol::{NodeId, Rng};
+use sim::Fault;
 use synod_tests::scene::{Scene, append, at_most_ms, get, ms, play, put};
 
 #[test]
@@ -79,21 +80,17 @@ fn s8_5_08_many_partitions_end_in_one_story() {
     play(name, 0..100, at_most_ms("all done after the last healing"), |seed| {
         let mut scene = Scene::lossy(5, seed, 150);
         let mut rng = Rng::new(seed).fork(0x8508);
-        let nodes: Vec<_> = (1..=5).map(protocol::NodeId).collect();
         let clients: Vec<usize> = (0..10).map(|n| scene.client(&[1 + n % 5])).collect();
         let mut number = 0;
-        let mut counts = [0; 10];
         while ms(Duration::from_nanos(scene.world.now().0)) < 20_000 {
-            let three = (0..3).map(|_| Vec::new()).collect::<Vec<Vec<protocol::NodeId>>>();
-            let groups = nodes.iter().fold(three, |mut groups, node| {
-                groups[rng.below(3) as usize].push(*node);
-                groups
-            });
-            scene.fault(sim::Fault::Partition(groups));
-            for (at, client) in clients.iter().enumerate() {
+            let mut groups = vec![Vec::new(); 3];
+            for node in 1..=5 {
+                groups[rng.below(3) as usize].push(NodeId(node));
+            }
+            scene.fault(Fault::Partition(groups));
+            for client in &clients {
                 if !scene.world.subject.clients.busy(*client) {
                     number += 1;
-                    counts[at] += 1;
                     let own = format!("own{client}");
                     let action = match rng.below(3) {
                         0 => get(&own),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kvpaxos::Command;
-use paxosrsm::{Coded, ClientId, RequestNo, message::Reply, sessions};
+use paxosrsm::{ClientId, Coded, RequestNo, message::Reply, sessions};
 use synod_tests::{
     day,
     scene::{Scene, append, at_most_ms, ms, play, tokens},
@@ -13,26 +13,33 @@ use synod_tests::{
 
 #[test]
 fn s8_4_01_an_answer_means_decided_and_applied() {
-    play("s8_4_01_an_answer_means_decided_and_applied", 0..100, at_most_ms("level after"), |seed| {
-        let mut scene = Scene::calm(3, seed);
-        let clients = [scene.client(&[1]), scene.client(&[2]), scene.client(&[3])];
-        let mut slowest = 0;
-        for n in 1..=10 {
-            scene.ask(clients[n % 3], append("counter", format!("[{n}]")))?;
-            let leader = scene.leader_of(&[1, 2, 3])?;
-            let there = scene.held(leader, "counter");
-            scene.demand(tokens(there.as_ref()) == n, || format!("{n}: {there:?} at the leader"))?;
-            slowest = slowest.max(ms(scene.level(Duration::from_millis(200))?));
-            for node in 1..=3 {
-                let there = scene.held(node, "counter");
-                let equal = tokens(there.as_ref()) == n;
-                scene.demand(equal, || format!("{n}: {there:?} at {node}"))?;
-                let read = scene.get(clients[usize::from(node) - 1], "counter")?;
-                scene.demand(tokens(read.as_ref()) == n, || format!("{n}: read {read:?}"))?;
+    play(
+        "s8_4_01_an_answer_means_decided_and_applied",
+        0..100,
+        at_most_ms("level after"),
+        |seed| {
+            let mut scene = Scene::calm(3, seed);
+            let clients = [scene.client(&[1]), scene.client(&[2]), scene.client(&[3])];
+            let mut slowest = 0;
+            for n in 1..=10 {
+                scene.ask(clients[n % 3], append("counter", format!("[{n}]")))?;
+                let leader = scene.leader_of(&[1, 2, 3])?;
+                let there = scene.held(leader, "counter");
+                scene.demand(tokens(there.as_ref()) == n, || {
+                    format!("{n}: {there:?} at the leader")
+                })?;
+                slowest = slowest.max(ms(scene.level(Duration::from_millis(200))?));
+                for node in 1..=3 {
+                    let there = scene.held(node, "counter");
+                    let equal = tokens(there.as_ref()) == n;
+                    scene.demand(equal, || format!("{n}: {there:?} at {node}"))?;
+                    let read = scene.get(clients[usize::from(node) - 1], "counter")?;
+                    scene.demand(tokens(read.as_ref()) == n, || format!("{n}: read {read:?}"))?;
+                }
             }
-        }
-        Ok((scene.end()?, slowest))
-    });
+            Ok((scene.end()?, slowest))
+        },
+    );
 }
 
 #[test]
@@ -41,8 +48,7 @@ fn s8_4_02_fifty_at_once_are_applied_once_each() {
         let mut scene = Scene::calm(3, seed);
         scene.leader_of(&[1, 2, 3])?;
         let begun = scene.world.now();
-        let clients: Vec<usize> =
-            (0..50).map(|n| scene.client(&[1 + n % 3])).collect();
+        let clients: Vec<usize> = (0..50).map(|n| scene.client(&[1 + n % 3])).collect();
         for client in &clients {
             scene.begin(*client, append("counter", format!("[{client}]")));
         }
@@ -71,7 +77,8 @@ fn s8_4_03_each_slot_is_applied_once_in_order_everywhere() {
 }
 
 fn raw_append(client: u64, request: u64, token: &str) -> Bytes {
-    let command = Command::Append(Bytes::from_static(b"counter"), Bytes::copy_from_slice(token.as_bytes()));
+    let command =
+        Command::Append(Bytes::from_static(b"counter"), Bytes::copy_from_slice(token.as_bytes()));
     let (client, request) = (ClientId(client), RequestNo(request));
     sessions::Command::Do { client, request, command }.to_bytes()
 }

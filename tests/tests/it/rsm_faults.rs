@@ -78,7 +78,7 @@ fn s8_4_07_a_hole_is_finished_or_closed() {
     let figure = |all: &[u64]| format!("{} holes closed with no-ops", all.iter().sum::<u64>());
     play("s8_4_07_a_hole_is_finished_or_closed", 0..300, figure, |seed| {
         let mut plan = Plan::calm(seed, Duration::from_secs(3600));
-        plan.climate.loss = 300;
+        plan.climate.loss = 100;
         plan.climate.delay.1 = Duration::from_millis(3);
         let mut shape = Shape::plain(3);
         (shape.window, shape.batch_commands) = (8, 1);
@@ -93,7 +93,6 @@ fn s8_4_07_a_hole_is_finished_or_closed() {
             scene.crash(leader);
             let rest = others(leader);
             let next = scene.leader_of(&rest)?;
-            if std::env::var("DBG").is_ok() { for _ in 0..40 { scene.pass(Duration::from_millis(500))?; let v=scene.world.view(); let st: Vec<_> = v.cores().map(|(n,c)| { let s=c.agreement().status(); (n, s.role.clone(), s.ballot, s.settled, s.undecided, s.queued, s.leader, s.campaigns)}).collect(); println!("{seed} {:?} {st:?}", scene.world.now()); let busy=clients.iter().filter(|c| scene.world.subject.clients.busy(**c)).count(); println!("   busy {busy}"); if busy==0 {break} } }
             scene.finish(&clients, Duration::from_secs(20))?;
             scene.restart(leader);
             leader = next;

@@ -51,7 +51,10 @@ fn the_tower_survives_the_weather() {
     }
     let (events, acknowledged) = (median(&days, |d| d.events), median(&days, |d| d.acknowledged));
     let took = begun.elapsed().as_secs_f64();
-    println!("{} days in {took:.1} s; median day {events} events, {acknowledged} acknowledged", days.len());
+    println!(
+        "{} days in {took:.1} s; median day {events} events, {acknowledged} acknowledged",
+        days.len()
+    );
     println!("{rare}");
     let figure = format!("median day {events} events, {acknowledged} acknowledged");
     let sum = |figure: fn(&Done) -> u64| days.iter().map(figure).sum();

@@ -15,7 +15,7 @@ impl Clients {
         if self.clients[client].done || io.rng.chance(self.shape.reads) {
             return Action::Get { key };
         }
-        if which % 2 == 0 {
+        if which.is_multiple_of(2) {
             return Action::Append { key, value: format!("[{number}]").into_bytes() };
         }
         let mut value = format!("v{number}.").into_bytes();
