@@ -114,7 +114,8 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
         let enough = self.config.snapshot_bytes.max(self.snapshots.size);
         // Replicas apply the same bytes; each waits a little longer than its neighbour, so that
         // they do not all write a snapshot at the same moment.
-        let enough = enough + enough / 8 * u64::from(self.config.me.0 % 4);
+        let later = u64::from(self.config.me.0.wrapping_sub(1) % 4);
+        let enough = enough.saturating_add(enough / 8 * later);
         if self.snapshots.bytes_since < enough || self.snapshots.writing.is_some() {
             return;
         }
