@@ -13,8 +13,7 @@ use crate::{
     suite::Tape,
 };
 
-/// One that waits no longer than its neighbours with a snapshot.
-const ME: NodeId = NodeId(4);
+const ME: NodeId = NodeId(1);
 
 struct Node {
     desk: Desk<Replica<Solo, Tape>>,
@@ -108,13 +107,13 @@ fn a_snapshot_with_any_bit_flipped_or_any_end_missing_is_refused() {
 #[test]
 fn after_a_failed_snapshot_the_next_is_taken_when_it_is_due() {
     let mut node = Node::new(10);
-    node.submit("0123456789");
-    let (upto, _) = node.asked_to_save().expect("ten bytes were applied");
-    node.submit("0123456789");
+    node.submit("0123456789, and twice as much");
+    let (upto, _) = node.asked_to_save().expect("more than enough was applied");
+    node.submit("0123456789, and twice as much");
     assert!(node.asked_to_save().is_none(), "one is being written");
     node.ask(Request::Saved { upto, written: false });
     assert_eq!(node.desk.core().agreement().status().floor, Index(0), "nothing was shortened");
-    node.submit("0123456789");
+    node.submit("0123456789, and twice as much");
     let (upto, _) = node.asked_to_save().expect("the next is due");
     node.ask(Request::Saved { upto, written: true });
     assert_eq!(node.desk.core().agreement().status().floor, Index(3));
