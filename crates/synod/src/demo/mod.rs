@@ -88,7 +88,7 @@ async fn play(flags: &cli::Demo, format: Format) -> Result<(), Failure> {
     say(&recorder, format_args!("replica {} leads: any one of the {REPLICAS} may fail now", leader.0));
 
     say(&recorder, format_args!("loading {}", input.about));
-    input.load(&connections, seed).await?;
+    input.load(&recorder, &connections, seed).await?;
     say(&recorder, format_args!("loaded; {CLIENTS} clients put, get, append, delete and compare"));
     let work = Workload::start(&recorder, &connections, seed, CLIENTS);
     let mut play = Play { recorder: &recorder, connections: &connections, kills: Vec::new() };

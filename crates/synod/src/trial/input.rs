@@ -6,10 +6,10 @@ use std::{
     rc::Rc,
 };
 
-use bytes::Bytes;
-use kvpaxos::{Client, Connections};
+use histcheck::Action;
+use kvpaxos::Connections;
 
-use super::Witness;
+use super::{Recorder, Witness};
 use crate::failure::{Exit, Failure};
 
 /// Keys loaded at a time.
@@ -96,35 +96,23 @@ impl Input {
         Self { about: format!("{many} words of {from}, {count} different ones counted"), keys }
     }
 
-    /// Loads everything.
+    /// Loads everything, on record like all else.
     ///
     /// # Errors
     ///
     /// If a write failed: nothing has been broken yet, so none should.
-    pub async fn load(&self, connections: &Connections, seed: u64) -> Result<(), Failure> {
+    pub async fn load(
+        &self,
+        recorder: &Rc<Recorder>,
+        connections: &Connections,
+        seed: u64,
+    ) -> Result<(), Failure> {
         let keys: Rc<Vec<_>> =
             Rc::new(self.keys.iter().map(|(k, c)| (k.clone(), c.clone())).collect());
         let loaders: Vec<_> = (0..LOADERS)
             .map(|first| {
-                let mut client = Client::new(connections.clone(), seed ^ (first as u64) << 32);
-                let keys = Rc::clone(&keys);
-                tokio::task::spawn_local(async move {
-                    for (key, content) in keys.iter().skip(first).step_by(LOADERS) {
-                        let key = Bytes::copy_from_slice(key.as_bytes());
-                        match content {
-                            Content::Value(value) => {
-                                let value = Bytes::copy_from_slice(value.as_bytes());
-                                client.put(key, value).await?;
-                            }
-                            Content::Marks(many) => {
-                                for _ in 0..*many {
-                                    client.append(key.clone(), Bytes::from_static(b"|")).await?;
-                                }
-                            }
-                        }
-                    }
-                    Ok::<(), kvpaxos::Error>(())
-                })
+                let witness = Witness::new(recorder, connections, seed ^ ((first as u64) << 32));
+                tokio::task::spawn_local(load_some(witness, Rc::clone(&keys), first))
             })
             .collect();
         for loader in loaders {
@@ -148,6 +136,27 @@ impl Input {
         }
         None
     }
+}
+
+/// One loader's share: every so-manieth key.
+async fn load_some(
+    mut witness: Witness,
+    keys: Rc<Vec<(String, Content)>>,
+    first: usize,
+) -> Result<(), kvpaxos::Error> {
+    for (key, content) in keys.iter().skip(first).step_by(LOADERS) {
+        let key = key.as_bytes().to_vec();
+        let (times, action) = match content {
+            Content::Value(value) => (1, Action::Put { key, value: value.clone().into_bytes() }),
+            Content::Marks(many) => (*many, Action::Append { key, value: b"|".to_vec() }),
+        };
+        for _ in 0..times {
+            if let (_, Some(error)) = witness.ask(action.clone()).await {
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The nearest Cargo.lock, from here upwards.
