@@ -170,11 +170,7 @@ impl Hands {
     }
 }
 
-fn perform(
-    disk: &dyn Disk,
-    job: Job,
-    hurry: Option<&AtomicBool>,
-) -> Option<io::Result<Spare>> {
+fn perform(disk: &dyn Disk, job: Job, hurry: Option<&AtomicBool>) -> Option<io::Result<Spare>> {
     match job {
         Job::Fresh { number, len } => Some(prepare(disk, number, len, hurry)),
         Job::Reuse { from, spare } => Some(
@@ -221,23 +217,17 @@ fn sync_names(disk: &dyn Disk) -> io::Result<()> {
 
 /// Writes zeros from `from` up to `to`, so that later writes change no metadata. With pauses between
 /// the pieces unless there is nobody to wait for, or somebody who waits.
-fn fill(
-    file: &dyn DiskFile,
-    from: u64,
-    to: u64,
-    hurry: Option<&AtomicBool>,
-) -> io::Result<()> {
+fn fill(file: &dyn DiskFile, from: u64, to: u64, hurry: Option<&AtomicBool>) -> io::Result<()> {
     let zeros = vec![0; ZEROS.min((to - from) as usize)];
     let mut at = from;
     while at < to {
         let part = zeros.len().min((to - at) as usize);
         file.write_at(at, &zeros[..part])?;
-        if at + (part as u64) < to {
+        let calm = hurry.is_some_and(|hurry| !hurry.load(Ordering::Relaxed));
+        if calm && at + (part as u64) < to {
             // Piece by piece: one flush of a whole segment would hold up the log's own syncs.
             file.sync()?;
-            if hurry.is_some_and(|hurry| !hurry.load(Ordering::Relaxed)) {
-                thread::sleep(PAUSE);
-            }
+            thread::sleep(PAUSE);
         }
         at += part as u64;
     }
