@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::{Caller, Core, Effects, Event, Free, Lsn, NodeId, Time, Word};
 
-use crate::{Io, Plan, Subject, View, World, shrink, world::Record};
+use crate::{Fault, Io, Plan, Subject, View, World, shrink, world::Record};
 
 /// Counts up when asked, and tells everybody; `hasty` ones answer before they have saved.
 struct Counter {
@@ -34,6 +34,8 @@ impl Core for Counter {
     type Output = u64;
 
     fn step(&mut self, _: Time, event: Event<Self>, fx: &mut Effects<Self>) {
+        let woken = !self.due || matches!(event, Event::Wake);
+        assert!(woken, "the first event of every life is to be woken");
         match event {
             Event::Request { caller, request: Ask::Count } => {
                 self.count += 1;
@@ -158,4 +160,20 @@ fn a_bad_day_shrinks_to_what_made_it_bad() {
     let culprit = plan.faults[7].clone();
     let small = shrink(plan, 500, |plan| plan.faults.contains(&culprit));
     assert_eq!(small.faults, [culprit]);
+}
+
+/// What was meant for a node that stood still waits until it goes on. If it lost power instead and
+/// came back, its next life must not begin with that.
+#[test]
+fn a_life_that_begins_within_a_pause_begins_with_its_wake() {
+    let nodes: Vec<NodeId> = (1..=3).map(NodeId).collect();
+    let mut plan = Plan::calm(7, Duration::from_secs(2));
+    let at = |ms| Time::ZERO.plus(Duration::from_millis(ms));
+    plan.faults = vec![
+        (at(100), Fault::Pause(NodeId(1), Duration::from_millis(50))),
+        (at(120), Fault::Crash(NodeId(1))),
+        (at(130), Fault::Restart(NodeId(1))),
+    ];
+    let subject = Counting { nodes: nodes.clone(), hasty: false, answered: 0, asked: 0 };
+    World::new(subject, &nodes, plan).run(Duration::from_secs(5)).expect("a sound counter survives");
 }

@@ -122,6 +122,8 @@ impl<S: Subject> World<S> {
         it.saved = it.durable.last().map_or(Lsn(0), |(lsn, _)| *lsn);
         it.desk = Some(Desk::new(node, core, it.saved));
         it.wake_at = Some(self.now);
+        // A machine that starts does not stand still, whatever it did when it lost power.
+        it.paused_until = self.now;
         let life = it.life;
         self.push(Duration::ZERO, What::Wake { node, life });
     }
