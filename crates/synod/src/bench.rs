@@ -60,9 +60,8 @@ pub async fn run(flags: &cli::Bench, format: Format) -> Result<(), Failure> {
             peers
         }
     };
-    let connect = |seed| {
-        Connections::new(Arc::new(Tcp), flags.cluster, peers.0.clone(), flags.seed ^ seed)
-    };
+    let connect =
+        |seed| Connections::new(Arc::new(Tcp), flags.cluster, peers.0.clone(), flags.seed ^ seed);
     ready(&connect(0)).await?;
     let count = flags.connections.unwrap_or(flags.clients.div_ceil(PER_CONNECTION)).max(1);
     let connections: Vec<Connections> = (0..count as u64).map(connect).collect();
@@ -74,9 +73,10 @@ pub async fn run(flags: &cli::Bench, format: Format) -> Result<(), Failure> {
     drop(own);
     report.print(flags, format);
     match report.tally.first_error {
-        Some(why) if report.tally.latencies.is_empty() => {
-            Err(Failure::new(Exit::Failed, format!("no operation was done; the first error: {why}")))
-        }
+        Some(why) if report.tally.latencies.is_empty() => Err(Failure::new(
+            Exit::Failed,
+            format!("no operation was done; the first error: {why}"),
+        )),
         _ => Ok(()),
     }
 }
@@ -211,7 +211,13 @@ impl Report {
             Format::Table | Format::Plain => {
                 println!(
                     "{mix}: {rate:.0}/s with {} clients of {} bytes; p50 {:.2} ms, p90 {:.2}, p99 {:.2}, max {:.2}; {} errors",
-                    flags.clients, flags.size, at(0.5), at(0.9), at(0.99), at(1.0), self.tally.errors
+                    flags.clients,
+                    flags.size,
+                    at(0.5),
+                    at(0.9),
+                    at(0.99),
+                    at(1.0),
+                    self.tally.errors
                 );
                 let server = server.map_or("unknown".to_owned(), |us| format!("{us:.1} us"));
                 println!(
@@ -238,4 +244,3 @@ fn cpu(ids: &[u32]) -> f64 {
     };
     ids.iter().filter_map(of).sum()
 }
-

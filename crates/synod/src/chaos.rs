@@ -48,7 +48,10 @@ async fn rage(flags: &cli::Chaos, format: Format) -> Result<(), Failure> {
     let connections = replicas.connections(seed);
     cluster::wait_for_leader(&connections, None).await?;
     let work = Workload::start(&recorder, &connections, seed, clients);
-    say(&recorder, format_args!("{clients} clients at work for {seconds} s; a kill every 1 to 3 s"));
+    say(
+        &recorder,
+        format_args!("{clients} clients at work for {seconds} s; a kill every 1 to 3 s"),
+    );
     let until = Instant::now() + Duration::from_secs(seconds);
     let kills = kill_at_random(&mut replicas, &connections, &recorder, seed, until).await?;
     let worked = work.stop().await;
@@ -98,7 +101,10 @@ async fn kill_at_random(
         kills.push(Kill { at, led });
         let gone = pause(&mut rng, GONE_MS);
         let role = if led { ", the leader," } else { "" };
-        say(recorder, format_args!("killed replica {}{role} for {} ms", victim.0, gone.as_millis()));
+        say(
+            recorder,
+            format_args!("killed replica {}{role} for {} ms", victim.0, gone.as_millis()),
+        );
         tokio::time::sleep(gone).await;
         replicas.start(victim).await?;
         cluster::wait_until_up(connections, victim).await?;

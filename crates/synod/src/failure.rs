@@ -58,13 +58,17 @@ impl From<wal::OpenError> for Failure {
         use wal::OpenError as E;
         let exit = match &error {
             E::DamagedIdentity { .. } | E::Corrupt { .. } => Exit::Storage,
-            E::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
-                Exit::Storage
-            }
+            E::Io { source, .. } if no_room(source.kind()) => Exit::Storage,
             _ => Exit::Environment,
         };
         Self::new(exit, error)
     }
+}
+
+/// Whether the disk, or what we may use of it, is full.
+fn no_room(kind: std::io::ErrorKind) -> bool {
+    use std::io::ErrorKind as K;
+    matches!(kind, K::StorageFull | K::QuotaExceeded | K::FileTooLarge)
 }
 
 impl From<paxosrsm::server::OpenError> for Failure {
@@ -74,7 +78,9 @@ impl From<paxosrsm::server::OpenError> for Failure {
             E::Past(_) | E::Snapshots(_) => Self::new(Exit::Storage, error),
             E::Listen { addr, why } => Self::new(
                 Exit::Environment,
-                format!("cannot listen on {addr} ({why}): stop what uses it, or name another address"),
+                format!(
+                    "cannot listen on {addr} ({why}): stop what uses it, or name another address"
+                ),
             ),
             E::Thread(_) => Self::new(Exit::Environment, error),
         }

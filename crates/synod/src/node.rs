@@ -73,8 +73,7 @@ impl NodeSettings {
         engine.validate().map_err(|error| Failure::new(Exit::Usage, error))?;
         // The log is ready before anybody is listened to: zeroing it may take longer than an
         // election's patience.
-        let storage =
-            Storage::open(&self.data, self.cluster, self.id, wal::Config::default())?;
+        let storage = Storage::open(&self.data, self.cluster, self.id, wal::Config::default())?;
         let mut config = Config::new(self.id);
         config.snapshot_bytes = self.snapshot_bytes.unwrap_or(config.snapshot_bytes);
         let neighbours = Neighbours {

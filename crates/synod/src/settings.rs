@@ -21,9 +21,10 @@ impl FromStr for Addresses {
             let (id, addr) = part.split_once('=').ok_or_else(|| {
                 format!("{part:?} is not ID=ADDRESS, for example 1=127.0.0.1:7001")
             })?;
-            let id: u16 = id.trim().parse().map_err(|_| {
-                format!("{id:?} is no node id: a number from 0 to {}", u16::MAX)
-            })?;
+            let id: u16 = id
+                .trim()
+                .parse()
+                .map_err(|_| format!("{id:?} is no node id: a number from 0 to {}", u16::MAX))?;
             let (_, port) = addr.rsplit_once(':').unwrap_or_default();
             if port.parse::<u16>().is_err() {
                 return Err(format!("{addr:?} is no address: write HOST:PORT"));
@@ -41,7 +42,8 @@ impl FromStr for Addresses {
 
 impl std::fmt::Display for Addresses {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let parts: Vec<String> = self.0.iter().map(|(id, addr)| format!("{}={addr}", id.0)).collect();
+        let parts: Vec<String> =
+            self.0.iter().map(|(id, addr)| format!("{}={addr}", id.0)).collect();
         f.write_str(&parts.join(","))
     }
 }

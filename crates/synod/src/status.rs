@@ -52,7 +52,10 @@ pub async fn run(servers: &Servers, format: Format) -> Result<(), Failure> {
     if nodes.iter().all(|(_, status)| status.is_err()) {
         let (node, why) = &nodes[0];
         let why = why.as_ref().err().cloned().unwrap_or_default();
-        let why = format!("no node can be reached (node {}: {why}): is the store running, and is --cluster right?", node.0);
+        let why = format!(
+            "no node can be reached (node {}: {why}): is the store running, and is --cluster right?",
+            node.0
+        );
         return Err(Failure::new(Exit::Environment, why));
     }
     Ok(())

@@ -81,11 +81,17 @@ async fn play(flags: &cli::Demo, format: Format) -> Result<(), Failure> {
         Cluster::threads(&dir, REPLICAS)?
     };
     let as_what = if flags.processes { "each a process" } else { "each a thread" };
-    say(&recorder, format_args!("seed {seed}, {REPLICAS} replicas, {as_what}, data in {}", dir.display()));
+    say(
+        &recorder,
+        format_args!("seed {seed}, {REPLICAS} replicas, {as_what}, data in {}", dir.display()),
+    );
     replicas.start_all().await?;
     let connections = replicas.connections(seed);
     let leader = cluster::wait_for_leader(&connections, None).await?;
-    say(&recorder, format_args!("replica {} leads: any one of the {REPLICAS} may fail now", leader.0));
+    say(
+        &recorder,
+        format_args!("replica {} leads: any one of the {REPLICAS} may fail now", leader.0),
+    );
 
     say(&recorder, format_args!("loading {}", input.about));
     input.load(&recorder, &connections, seed).await?;
@@ -187,7 +193,10 @@ impl Play<'_> {
         let at = self.recorder.now();
         replicas.kill(leader).await?;
         self.kills.push(Kill { at, led: true });
-        say(self.recorder, format_args!("killed replica {}, the leader, in mid-sentence", leader.0));
+        say(
+            self.recorder,
+            format_args!("killed replica {}, the leader, in mid-sentence", leader.0),
+        );
         let next = cluster::wait_for_leader(self.connections, Some(leader)).await?;
         say(self.recorder, format_args!("replica {} leads now", next.0));
         tokio::time::sleep(GONE).await;
@@ -204,7 +213,10 @@ impl Play<'_> {
         let leader = cluster::wait_for_leader(self.connections, None).await?;
         if replicas.can_cut() {
             replicas.cut(leader);
-            say(self.recorder, format_args!("cut replica {}, the leader, off from everybody", leader.0));
+            say(
+                self.recorder,
+                format_args!("cut replica {}, the leader, off from everybody", leader.0),
+            );
             let next = cluster::wait_for_leader(self.connections, Some(leader)).await?;
             say(self.recorder, format_args!("replica {} leads now", next.0));
             tokio::time::sleep(GONE).await;

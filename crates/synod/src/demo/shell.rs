@@ -115,7 +115,10 @@ async fn status(replicas: &Cluster, connections: &Connections) {
         let line = match tokio::time::timeout(limit, connections.status(node)).await {
             Ok(Ok(status)) => {
                 let (replica, agreement) = (&status.replica, &status.replica.agreement);
-                format!("{}, ballot {}, applied {}", agreement.role, agreement.ballot, replica.applied.0)
+                format!(
+                    "{}, ballot {}, applied {}",
+                    agreement.role, agreement.ballot, replica.applied.0
+                )
             }
             _ if replicas.is_down(node) => "down".to_owned(),
             _ => "no answer".to_owned(),

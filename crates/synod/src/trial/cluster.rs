@@ -184,8 +184,9 @@ pub async fn leader(connections: &Connections) -> Option<NodeId> {
         tokio::task::spawn_local(async move {
             let limit = Duration::from_millis(300);
             let status = tokio::time::timeout(limit, connections.status(node)).await.ok()?.ok()?;
-            (status.replica.agreement.role == "leader")
-                .then(|| (status.replica.agreement.campaigns, node, status.replica.agreement.ballot))
+            (status.replica.agreement.role == "leader").then(|| {
+                (status.replica.agreement.campaigns, node, status.replica.agreement.ballot)
+            })
         })
     });
     let mut leaders = Vec::new();

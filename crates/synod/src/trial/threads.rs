@@ -58,8 +58,7 @@ impl Threads {
         if !settings.data.exists() {
             settings.init()?;
         }
-        let network: Arc<dyn Network> =
-            Arc::new(self.weather.over(Arc::new(Tcp), &label(node)));
+        let network: Arc<dyn Network> = Arc::new(self.weather.over(Arc::new(Tcp), &label(node)));
         let (end, ended) = oneshot::channel();
         let (ready, opened) = oneshot::channel();
         let thread = std::thread::Builder::new()
@@ -131,8 +130,7 @@ fn live(
             match settings.open(Arc::clone(&network)).await {
                 Ok(group) => break group,
                 Err(failure)
-                    if failure.exit == Exit::Environment
-                        && tokio::time::Instant::now() < until =>
+                    if failure.exit == Exit::Environment && tokio::time::Instant::now() < until =>
                 {
                     tokio::time::sleep(Duration::from_millis(20)).await;
                 }

@@ -164,16 +164,26 @@ impl Verdict {
             let meaning = words.iter().find(|(known, _)| known == check).map_or("", |(_, m)| m);
             println!("  {:<16}{:<6}{meaning}", check.replace('_', " "), mark(finding));
         }
-        let show = |at| share(&self.failovers_ms, at).map_or("-".to_owned(), |ms| format!("{ms:.0}"));
+        let show =
+            |at| share(&self.failovers_ms, at).map_or("-".to_owned(), |ms| format!("{ms:.0}"));
         println!(
             "  {} kills, {} of them of the leader; until the next answer p50 {} ms, p99 {} ms, max {} ms",
-            self.kills, self.failovers_ms.len(), show(0.5), show(0.99), show(1.0)
+            self.kills,
+            self.failovers_ms.len(),
+            show(0.5),
+            show(0.99),
+            show(1.0)
         );
         println!("  data kept in {}; again: {}", case.dir.display(), case.command);
         println!(
             "{}: {} operations of {} clients in {:.1} s, {} unknown, never unavailable for more than {:.0} ms (seed {})",
-            self.word(), self.ops, case.clients, self.seconds, self.unknown,
-            self.max_unavailable_ms, case.seed
+            self.word(),
+            self.ops,
+            case.clients,
+            self.seconds,
+            self.unknown,
+            self.max_unavailable_ms,
+            case.seed
         );
     }
 }
@@ -244,7 +254,9 @@ fn tokens(operations: &[Operation], key: &[u8], value: &[u8]) -> Finding {
                         Some(at) => drop(pending.swap_remove(at)),
                         None => return Err(format!("{} is out of place", print::text(here))),
                     },
-                    None => return Err(format!("{} was acknowledged and is lost", print::text(token))),
+                    None => {
+                        return Err(format!("{} was acknowledged and is lost", print::text(token)));
+                    }
                 }
             },
         }
@@ -294,7 +306,8 @@ mod tests {
     #[test]
     fn a_token_is_there_once_and_an_unknown_one_at_most_once() {
         let done = |id, token| appended(id, token).answered(id, Answer::Done);
-        let history = [done(1, "a;"), appended(2, "b;"), done(3, "c;"), appended(4, "d;").refused(4)];
+        let history =
+            [done(1, "a;"), appended(2, "b;"), done(3, "c;"), appended(4, "d;").refused(4)];
         let judge = |value: &str| tokens(&history, b"client/000", value.as_bytes()).is_ok();
         for right in ["a;c;", "a;b;c;", "a;c;b;"] {
             assert!(judge(right), "{right} could be");

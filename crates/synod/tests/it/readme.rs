@@ -43,7 +43,8 @@ fn the_session_in_the_readme_is_one_that_happens() {
     let happened = format!("{}\n{}", stderr(&output), stdout(&output));
     let happened: Vec<String> = happened.lines().map(masked).collect();
     assert_eq!(written, happened, "paste a new session into the README");
-    let data = stderr(&output).lines().find_map(|line| line.split("data in ").nth(1).map(str::to_owned));
+    let data =
+        stderr(&output).lines().find_map(|line| line.split("data in ").nth(1).map(str::to_owned));
     // The demo keeps what it wrote, for people to look at; nobody looks at this.
     let _ = std::fs::remove_dir_all(data.expect("the demo names its directory"));
 }
