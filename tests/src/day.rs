@@ -6,8 +6,8 @@ use std::{
 };
 
 use histcheck::Outcome;
-use protocol::{NodeId, Rng};
-use sim::{Plan, Trouble, World};
+use protocol::{NodeId, Rng, Time};
+use sim::{Fault, Plan, Trouble, World, weather::split};
 
 use crate::{
     kv::Kv,
@@ -53,12 +53,52 @@ pub fn plan(seed: u64) -> Plan {
         plan.climate.duplication = 0;
     }
     if mutinous(seed) {
-        let mut rng = Rng::new(seed).fork(0x3D_71_4F);
-        let longest = Duration::from_millis(1 << rng.below(5));
-        plan.climate.delay.1 = plan.climate.delay.1.max(longest);
-        plan.climate.stragglers = 20 << rng.below(4);
+        mutiny(seed, &shape, &mut plan);
     }
     plan
+}
+
+/// Turns a plan into that of a day on which nobody stays in office: many short faults, and disks
+/// that hang now and then while all else is quick. So a vote may reach a leader that has lost and
+/// regained its office since it asked for it, and what was left half done is somebody else's.
+fn mutiny(seed: u64, shape: &Shape, plan: &mut Plan) {
+    let mut rng = Rng::new(seed).fork(0x3D_71_4F);
+    plan.climate.delay.1 = Duration::from_micros(400 + rng.below(3000));
+    plan.climate.stragglers = 200;
+    plan.climate.loss = rng.below(300);
+    plan.climate.stalls = rng.below(120);
+    plan.climate.sync.1 = Duration::from_millis(1);
+    plan.faults.clear();
+    let nodes = shape.nodes();
+    let pace = Duration::from_millis(20 << rng.below(2));
+    let kinds = [1, 3, 4][rng.below(3) as usize];
+    let mut at = Time::ZERO.plus(Duration::from_millis(100));
+    while at < plan.storm_until {
+        let mut anybody = || nodes[rng.below(nodes.len() as u64) as usize];
+        let (node, other) = (anybody(), anybody());
+        let length = rng.between(Duration::from_millis(5), pace);
+        let end = match rng.below(kinds) {
+            0 => {
+                plan.faults.push((at, Fault::Pause(node, length)));
+                None
+            }
+            1 => {
+                plan.faults.push((at, Fault::Cut(node, other)));
+                Some(Fault::Heal)
+            }
+            2 => {
+                plan.faults.push((at, Fault::Partition(split(&mut rng, &nodes))));
+                Some(Fault::Heal)
+            }
+            _ => {
+                plan.faults.push((at, Fault::Crash(node)));
+                Some(Fault::Restart(node))
+            }
+        };
+        plan.faults.extend(end.map(|end| (at.plus(length), end)));
+        at = at.plus(rng.between(Duration::from_millis(5), 2 * pace));
+    }
+    plan.faults.sort_by_key(|(at, _)| *at);
 }
 
 /// Runs the day of this seed.

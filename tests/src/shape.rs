@@ -4,12 +4,10 @@ use std::time::Duration;
 
 use protocol::{NodeId, Rng};
 
-/// Whether nobody stays in office on this seed's day: messages travel longer than a follower
-/// waits, so that what one leader left half done is the next one's to finish, and late answers
-/// come to those who have moved on.
+/// Whether nobody stays in office on this seed's day. See [`plan`](crate::day::plan).
 #[must_use]
 pub fn mutinous(seed: u64) -> bool {
-    Rng::new(seed).fork(0x3D_71_4E).chance(250)
+    Rng::new(seed).fork(0x3D_71_4E).chance(350)
 }
 
 /// Sizes and knobs of one day.
@@ -95,6 +93,7 @@ impl Shape {
         shape.window = 1 + rng.below(8) as usize;
         shape.batch_commands = 1 << rng.below(7);
         if mutinous(seed) {
+            shape.replicas = replicas.max(3);
             shape.timeout = Some(Duration::from_millis(20));
             shape.window = 8;
             shape.batch_commands = 1 + rng.below(2) as usize;
