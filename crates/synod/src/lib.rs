@@ -42,8 +42,8 @@
 //! # Reading order
 //!
 //! [`cli`] and [`failure`]; [`settings`] and [`node`] for a node; [`verbs`], [`status`] and
-//! [`print`] for its clients; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and
-//! [`bench`].
+//! [`mod@print`] for its clients; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and
+//! [`mod@bench`].
 
 pub mod bench;
 

@@ -176,26 +176,23 @@ impl Cluster {
     }
 }
 
-/// Who leads, according to itself and a majority's ballot; `None` if nobody does just now. Asks
-/// all at once, so that one that is silent holds up nobody.
+/// Who leads, in its own belief; `None` if nobody does, or more than one thinks so: one that was
+/// cut off may not know better. Asks all at once, so that one that is silent holds up nobody.
 pub async fn leader(connections: &Connections) -> Option<NodeId> {
     let asked = connections.servers().iter().map(|node| {
         let (connections, node) = (connections.clone(), *node);
         tokio::task::spawn_local(async move {
             let limit = Duration::from_millis(300);
             let status = tokio::time::timeout(limit, connections.status(node)).await.ok()?.ok()?;
-            (status.replica.agreement.role == "leader").then(|| {
-                (status.replica.agreement.campaigns, node, status.replica.agreement.ballot)
-            })
+            (status.replica.agreement.role == "leader").then_some(node)
         })
     });
     let mut leaders = Vec::new();
     for answer in asked.collect::<Vec<_>>() {
         leaders.extend(answer.await.ok().flatten());
     }
-    // One that was cut off may still believe that it leads; then nobody is sure.
     match &leaders[..] {
-        [(_, node, _)] => Some(*node),
+        [node] => Some(*node),
         _ => None,
     }
 }
