@@ -67,7 +67,7 @@ pub struct Demo {
     /// Where the replicas keep their data; a fresh directory by default.
     #[arg(long, env = "SYNOD_DIR")]
     pub dir: Option<PathBuf>,
-    /// What is loaded first: lines of KEY<tab>VALUE, else words to be counted. By default the
+    /// What is loaded first: lines of KEY, tab, VALUE, else words to be counted. By default the
     /// repository's own Cargo.lock.
     #[arg(long, env = "SYNOD_LOAD")]
     pub load: Option<PathBuf>,
@@ -114,7 +114,7 @@ pub struct Kv {
     /// The number that all nodes of one installation share [default: 1].
     #[arg(long, env = "SYNOD_CLUSTER")]
     pub cluster: Option<u64>,
-    /// A TOML file with any of these: id, cluster, data, [peers].
+    /// A TOML file with any of these: id, cluster, data, and a table of peers.
     #[arg(long, env = "SYNOD_CONFIG")]
     pub config: Option<PathBuf>,
     /// Create the directory first. Refused if it holds a node.
