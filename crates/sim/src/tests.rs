@@ -175,5 +175,7 @@ fn a_life_that_begins_within_a_pause_begins_with_its_wake() {
         (at(130), Fault::Restart(NodeId(1))),
     ];
     let subject = Counting { nodes: nodes.clone(), hasty: false, answered: 0, asked: 0 };
-    World::new(subject, &nodes, plan).run(Duration::from_secs(5)).expect("a sound counter survives");
+    World::new(subject, &nodes, plan)
+        .run(Duration::from_secs(5))
+        .expect("a sound counter survives");
 }

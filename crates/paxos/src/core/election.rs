@@ -16,6 +16,9 @@ use crate::{Ballot, Config, Output, Probe, Pulse, Slot, Why};
 /// A broken connection to the leader is suspicious at once; this spreads the suspicion.
 const HURRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_millis(150));
 
+/// Canvasses in a row that one broken connection is reason for.
+const BROKEN: u8 = 3;
+
 /// How often a new ballot puts off suspicion before one of their owners has answered a probe. Two
 /// nodes that can speak but not hear would otherwise depose each other for ever, and nobody else
 /// would ever find the time to suspect them.
@@ -34,6 +37,9 @@ pub(super) struct Election {
     pub(super) suspect_at: Time,
     /// Ballots that may still put suspicion off before contact.
     grace: u8,
+    /// Canvasses left for which a broken connection to the leader is reason enough: the others
+    /// may notice a moment later that theirs broke too.
+    broken: u8,
     pub(super) probe_at: Time,
     probe: Option<(CallId, Time)>,
     pub(super) canvass: Option<Canvass>,
@@ -63,6 +69,7 @@ impl Election {
             round: 0,
             following: None,
             content_at: None,
+            broken: 0,
             suspect_at: Time::ZERO,
             grace: GRACE,
             probe_at: Time::ZERO,
@@ -262,6 +269,10 @@ impl Paxos {
         let Some(canvass) = self.election.canvass.take() else { return };
         if canvass.content {
             self.election.suspect_at = now.plus(self.election.patience(&self.config));
+            if self.election.broken > 0 {
+                self.election.broken -= 1;
+                self.election.hurry(now);
+            }
         } else if canvass.answered >= self.members.majority() {
             self.campaign(now, fx);
         } else {
@@ -308,6 +319,7 @@ impl Paxos {
             if ballot.node == heard.from() && self.election.following == Some(ballot) {
                 self.election.content_at = Some(now);
                 self.election.grace = GRACE;
+                self.election.broken = 0;
                 self.election.suspect_at = now.plus(self.election.patience(&self.config));
             }
         }
@@ -326,6 +338,9 @@ impl Paxos {
         {
             self.election.probe = None;
             if now.since(sent) < self.config.probe_timeout / 2 {
+                // Refused or reset: whatever it said before, it is not there now.
+                self.election.content_at = None;
+                self.election.broken = BROKEN;
                 self.election.hurry(now);
             }
         }

@@ -145,6 +145,14 @@ impl Node {
         self.drain();
     }
 
+    /// The latest call to `to` that `which` says yes to comes to nothing.
+    fn fail(&mut self, to: NodeId, which: fn(&Request) -> bool) {
+        let call = self.sent.iter().rev().find(|(node, _, asked)| *node == to && which(asked));
+        let call = call.expect("it was asked").1;
+        self.desk.failed(self.now, to, call);
+        self.drain();
+    }
+
     /// Makes it ask everybody for promises; its ballot.
     fn campaign(&mut self) -> Ballot {
         self.wake(Duration::from_millis(800));

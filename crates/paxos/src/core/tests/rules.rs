@@ -59,9 +59,14 @@ fn p2c_the_highest_vote_binds() {
 fn pms3_gaps_are_filled_in_a_log_only() {
     let accepted = || vec![report(0, ballot(1, N3), "a"), report(2, ballot(1, N3), "c")];
     let (a, c) = ((Slot(0), value("a")), (Slot(2), value("c")));
+    // Two at a time: the third waits until the first is chosen.
     let mut node = Node::new(Mode::Append);
-    node.lead(accepted());
-    assert_eq!(node.proposals(), [a.clone(), (Slot(1), Value::Noop), c.clone()]);
+    let ballot = node.lead(accepted());
+    assert_eq!(node.proposals(), [a.clone(), (Slot(1), Value::Noop)]);
+    let voted = Accepted { ballot, slot: Slot(0), settled: Slot(0) };
+    node.reply(N2, |r| matches!(r, Request::Accept(_)), voted);
+    node.wake(Duration::ZERO);
+    assert_eq!(node.proposals().last(), Some(&c));
     let mut node = Node::new(Mode::Explicit);
     node.lead(accepted());
     assert_eq!(node.proposals(), [a, c]);
@@ -126,4 +131,26 @@ fn votes_at_different_ballots_do_not_add_up() {
     node.reply(N3, |r| matches!(r, Request::Accept(_)), voted);
     assert_eq!(node.core().ledger().chosen(Slot(0)), None);
     assert_eq!(node.ignored(), [Ignored::StaleBallot; 2]);
+}
+
+/// A broken connection to the leader is suspicious at once, and the others may notice a moment
+/// later: a new leader is there long before an election timeout has passed.
+#[test]
+fn a_refused_probe_to_the_leader_leads_to_a_campaign_at_once() {
+    let mut node = Node::new(Mode::Append);
+    let leader = ballot(1, N2);
+    node.ask(Some(N2), accept(leader, 0, "x"));
+    node.wake(Duration::ZERO);
+    let pulse = |content| Pulse { ballot: leader, content, settled: Slot(0) };
+    node.reply(N2, |r| matches!(r, Request::Probe(_)), pulse(Some(leader)));
+    // The next probe finds nobody: its call fails within a millisecond.
+    node.wake(Duration::from_millis(80));
+    node.fail(N2, |r| matches!(r, Request::Probe(_)));
+    // The third node has not noticed yet at the first canvass, and has at the second.
+    for content in [Some(leader), None] {
+        node.wake(Duration::from_millis(150));
+        node.fail(N2, |r| matches!(r, Request::Probe(_)));
+        node.reply(N3, |r| matches!(r, Request::Probe(_)), pulse(content));
+    }
+    assert!(node.core().role().ballot().is_some(), "it campaigns 380 ms after the break at most");
 }
