@@ -65,6 +65,7 @@ fn a_held_memory_log_reports_when_told() {
 
 #[test]
 fn s8_9_13_every_small_workload_survives_every_crash() {
+    let _recorded = crate::Recorded::begin("s8_9_13_every_small_workload_survives_every_crash");
     let started = Instant::now();
     let report = suite::hunt_crash_images(24).unwrap_or_else(|why| panic!("{why}"));
     println!("{report:?} in {:?}", started.elapsed());
@@ -73,6 +74,8 @@ fn s8_9_13_every_small_workload_survives_every_crash() {
 
 #[test]
 fn s8_9_15_sixty_four_concurrent_appends_share_a_handful_of_syncs() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_15_sixty_four_concurrent_appends_share_a_handful_of_syncs");
     let dir = tempfile::tempdir().expect("a directory");
     let (wal, _) = open_dir(dir.path(), Config::small());
     let mut logs: Vec<FileLog> = (0..64).map(|id| wal.stream(StreamId(id))).collect();
@@ -99,6 +102,7 @@ fn s8_9_15_sixty_four_concurrent_appends_share_a_handful_of_syncs() {
 
 #[test]
 fn s8_9_15_a_hundred_megabytes_are_recovered_in_time() {
+    let _recorded = crate::Recorded::begin("s8_9_15_a_hundred_megabytes_are_recovered_in_time");
     let dir = tempfile::tempdir().expect("a directory");
     let config = Config::default();
     let (wal, _) = open_dir(dir.path(), config);

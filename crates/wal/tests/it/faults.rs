@@ -42,6 +42,7 @@ fn last_record(disk: &SimDisk) -> (String, u64, u64) {
 
 #[test]
 fn s8_9_12_a_last_write_cut_at_every_byte_is_a_torn_tail() {
+    let _recorded = crate::Recorded::begin("s8_9_12_a_last_write_cut_at_every_byte_is_a_torn_tail");
     let (whole, records) = five_batches();
     let (name, start, end) = last_record(&whole);
     for cut in start..end {
@@ -58,6 +59,8 @@ fn s8_9_12_a_last_write_cut_at_every_byte_is_a_torn_tail() {
 
 #[test]
 fn s8_9_12_any_byte_flipped_in_the_tail_ends_the_log_before_it() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_12_any_byte_flipped_in_the_tail_ends_the_log_before_it");
     let (whole, records) = five_batches();
     let (name, start, end) = last_record(&whole);
     for offset in start..end {
@@ -74,6 +77,9 @@ fn s8_9_12_any_byte_flipped_in_the_tail_ends_the_log_before_it() {
 
 #[test]
 fn s8_9_12_a_byte_flipped_in_the_middle_is_corruption_with_an_address() {
+    let _recorded = crate::Recorded::begin(
+        "s8_9_12_a_byte_flipped_in_the_middle_is_corruption_with_an_address",
+    );
     let (whole, _) = five_batches();
     let (name, last, _) = last_record(&whole);
     for offset in 8192..last {
@@ -89,12 +95,14 @@ fn s8_9_12_a_byte_flipped_in_the_middle_is_corruption_with_an_address() {
 
 #[test]
 fn s8_9_12_every_rotten_byte_is_noticed() {
+    let _recorded = crate::Recorded::begin("s8_9_12_every_rotten_byte_is_noticed");
     let report = suite::hunt_rot().unwrap_or_else(|why| panic!("{why}"));
     println!("{report:?}");
 }
 
 #[test]
 fn s8_9_14_a_failed_sync_is_never_believed() {
+    let _recorded = crate::Recorded::begin("s8_9_14_a_failed_sync_is_never_believed");
     let report = suite::hunt_fsync_failure().unwrap_or_else(|why| panic!("{why}"));
     println!("{report:?}");
 }
@@ -102,6 +110,7 @@ fn s8_9_14_a_failed_sync_is_never_believed() {
 /// The error sweep: call n of a workload fails, for every n until it finishes untouched.
 #[test]
 fn s8_9_14_every_disk_call_that_fails_closes_the_log() {
+    let _recorded = crate::Recorded::begin("s8_9_14_every_disk_call_that_fails_closes_the_log");
     let mut images = 0;
     for trouble in [Trouble::Eio, Trouble::Enospc, Trouble::Short] {
         for forever in [false, true] {
@@ -156,6 +165,7 @@ fn busy(disk: &SimDisk) -> (u64, u64) {
 
 #[test]
 fn s8_9_14_a_full_disk_says_so_and_loses_nothing() {
+    let _recorded = crate::Recorded::begin("s8_9_14_a_full_disk_says_so_and_loses_nothing");
     let disk = SimDisk::new();
     let (wal, _) = open_sim(&disk, inline());
     disk.set_quota(Some(80 << 10));

@@ -21,6 +21,7 @@ fn refused(dir: &std::path::Path) -> OpenError {
 
 #[test]
 fn s8_9_17_two_owners_cannot_open_one_directory() {
+    let _recorded = crate::Recorded::begin("s8_9_17_two_owners_cannot_open_one_directory");
     let dir = tempfile::tempdir().expect("a directory");
     let (wal, _) = open_dir(dir.path(), Config::small());
     assert!(matches!(refused(dir.path()), OpenError::Locked { .. }));
@@ -31,6 +32,8 @@ fn s8_9_17_two_owners_cannot_open_one_directory() {
 
 #[test]
 fn s8_9_17_empty_absent_and_half_created_directories_are_refused() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_17_empty_absent_and_half_created_directories_are_refused");
     let dir = tempfile::tempdir().expect("a directory");
     assert!(matches!(refused(&dir.path().join("absent")), OpenError::Empty { .. }));
     assert!(matches!(refused(dir.path()), OpenError::Empty { .. }));
@@ -51,6 +54,7 @@ fn s8_9_17_empty_absent_and_half_created_directories_are_refused() {
 
 #[test]
 fn s8_9_17_a_foreign_or_damaged_identity_is_refused() {
+    let _recorded = crate::Recorded::begin("s8_9_17_a_foreign_or_damaged_identity_is_refused");
     let dir = tempfile::tempdir().expect("a directory");
     init_dir(dir.path(), CLUSTER, NodeId(2), &Config::small()).expect("an empty directory");
     assert!(matches!(refused(dir.path()), OpenError::Foreign { .. }));
@@ -77,6 +81,8 @@ fn s8_9_17_a_foreign_or_damaged_identity_is_refused() {
 
 #[test]
 fn s8_9_17_a_segment_of_another_node_or_format_is_refused() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_17_a_segment_of_another_node_or_format_is_refused");
     let [ours, theirs] = [0, 1].map(|_| tempfile::tempdir().expect("a directory"));
     init_dir(ours.path(), CLUSTER, NODE, &Config::small()).expect("an empty directory");
     init_dir(theirs.path(), ClusterId(5), NODE, &Config::small()).expect("an empty directory");
@@ -92,6 +98,8 @@ fn s8_9_17_a_segment_of_another_node_or_format_is_refused() {
 
 #[test]
 fn s8_9_17_the_incarnation_rises_at_every_open_and_survives_a_crash() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_17_the_incarnation_rises_at_every_open_and_survives_a_crash");
     let disk = SimDisk::new();
     drop(open_sim(&disk, inline()));
     let mut last = Identity::peek(&disk).expect("an identity").incarnation;

@@ -8,12 +8,14 @@ use super::{inline, open_dir, open_sim, try_open_sim};
 
 #[test]
 fn s8_9_15_a_reused_segment_tells_no_old_tales() {
+    let _recorded = crate::Recorded::begin("s8_9_15_a_reused_segment_tells_no_old_tales");
     let report = suite::hunt_stale_records().unwrap_or_else(|why| panic!("{why}"));
     println!("{report:?}");
 }
 
 #[test]
 fn s8_9_15_an_idle_stream_does_not_pin_the_log() {
+    let _recorded = crate::Recorded::begin("s8_9_15_an_idle_stream_does_not_pin_the_log");
     let disk = SimDisk::new();
     let (wal, _) = open_sim(&disk, inline());
     let (mut idle, mut busy) = (wal.stream(StreamId(0)), wal.stream(StreamId(1)));
@@ -41,6 +43,8 @@ fn s8_9_15_an_idle_stream_does_not_pin_the_log() {
 /// Rotation, reuse and copying forward, crashed at every change of the disk.
 #[test]
 fn s8_9_15_rotation_and_recycling_are_crash_safe_at_each_step() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_15_rotation_and_recycling_are_crash_safe_at_each_step");
     let disk = SimDisk::new();
     let (wal, _) = open_sim(&disk, inline());
     disk.start_trace();

@@ -54,6 +54,8 @@ fn a_damaged_newest_gives_way_to_the_one_before_and_is_reported() {
 
 #[test]
 fn s8_9_13_a_crash_at_any_point_leaves_the_old_or_the_new_snapshot() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_13_a_crash_at_any_point_leaves_the_old_or_the_new_snapshot");
     let disk = SimDisk::new();
     let snapshots = store(&disk);
     snapshots.save(STREAM, 1, &[1; 2000]).expect("no fault");
@@ -74,6 +76,8 @@ fn s8_9_13_a_crash_at_any_point_leaves_the_old_or_the_new_snapshot() {
 
 #[test]
 fn s8_9_14_a_snapshot_that_cannot_be_written_leaves_the_old_one() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_14_a_snapshot_that_cannot_be_written_leaves_the_old_one");
     for after in 0..8 {
         let disk = SimDisk::new();
         let snapshots = store(&disk);

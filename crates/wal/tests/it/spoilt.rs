@@ -32,6 +32,7 @@ fn segments(disk: &SimDisk) -> Vec<String> {
 
 #[test]
 fn s8_9_12_rot_in_a_finished_segment_is_corruption() {
+    let _recorded = crate::Recorded::begin("s8_9_12_rot_in_a_finished_segment_is_corruption");
     let whole = several_segments();
     let names = segments(&whole);
     assert!(names.len() > 4);
@@ -52,6 +53,8 @@ fn s8_9_12_rot_in_a_finished_segment_is_corruption() {
 
 #[test]
 fn s8_9_12_a_missing_segment_is_corruption_not_a_short_log() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_12_a_missing_segment_is_corruption_not_a_short_log");
     let whole = several_segments();
     let names = segments(&whole);
     for name in &names[..names.len() - 1] {
@@ -65,6 +68,7 @@ fn s8_9_12_a_missing_segment_is_corruption_not_a_short_log() {
 /// Sectors copied to where they do not belong, within and between files.
 #[test]
 fn s8_9_12_a_misdirected_sector_is_noticed() {
+    let _recorded = crate::Recorded::begin("s8_9_12_a_misdirected_sector_is_noticed");
     let whole = several_segments();
     let names = segments(&whole);
     let expected: Vec<Vec<u8>> = (1..=60u8).map(|lsn| vec![lsn; 700]).collect();
@@ -98,6 +102,8 @@ fn s8_9_12_a_misdirected_sector_is_noticed() {
 
 #[test]
 fn s8_9_12_a_file_cut_short_anywhere_never_yields_a_stranger() {
+    let _recorded =
+        crate::Recorded::begin("s8_9_12_a_file_cut_short_anywhere_never_yields_a_stranger");
     let dir = tempfile::tempdir().expect("a directory");
     let (wal, _) = open_dir(dir.path(), Config::small());
     let mut log = wal.stream(StreamId(0));
