@@ -56,6 +56,8 @@ pub(super) struct Traffic {
     /// Behind the highest proposal.
     next: Slot,
     pub(super) batches: (u64, u64),
+    /// Commands in the latest batch.
+    last_batch: usize,
 }
 
 impl Traffic {
@@ -96,6 +98,17 @@ impl Traffic {
     }
 }
 
+impl Traffic {
+    /// Whether what has queued should take a slot now: at once if nothing is under way, else when
+    /// it is at least half of the last batch. A slot costs everybody a message and a share of a
+    /// sync; slots opened for a handful of commands while another is under way only make batches
+    /// smaller for the same load.
+    fn worth_a_slot(&self) -> bool {
+        let queued = self.queue.len();
+        queued > 0 && (self.open.is_empty() || queued * 2 >= self.last_batch)
+    }
+}
+
 impl Paxos {
     /// A command for the log, from the own process or the layer above.
     pub(super) fn on_append(&mut self, command: Bytes, waiter: Waiter, fx: &mut Effects<Self>) {
@@ -121,7 +134,8 @@ impl Paxos {
     /// Whether something waits that could be proposed at once.
     pub(super) fn proposals_wait(&self) -> bool {
         let Role::Leader(leader) = &self.role else { return false };
-        (!self.traffic.queue.is_empty() || leader.owes()) && self.traffic.room(&self.config)
+        let worth = self.traffic.worth_a_slot() || leader.owes();
+        worth && self.traffic.room(&self.config)
     }
 
     /// Fills the window: first what the takeover obliges to, then what has queued.
@@ -130,7 +144,7 @@ impl Paxos {
             let Role::Leader(leader) = &mut self.role else { return };
             if let Some((slot, value)) = leader.next_duty() {
                 self.propose(now, slot, value, Vec::new(), fx);
-            } else if !self.traffic.queue.is_empty() {
+            } else if self.traffic.worth_a_slot() {
                 let slot = leader.next;
                 let (value, waiters) = self.next_batch();
                 self.propose(now, slot, value, waiters, fx);
@@ -152,6 +166,7 @@ impl Paxos {
         }
         let packed = batch::pack(BatchIter { queue: queue.iter().take(count), left: count });
         self.traffic.queue_bytes -= bytes;
+        self.traffic.last_batch = count;
         self.traffic.batches.0 += 1;
         self.traffic.batches.1 += count as u64;
         let waiters = queue.drain(..count).map(|(_, waiter)| waiter).collect();
