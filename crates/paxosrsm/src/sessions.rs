@@ -9,12 +9,13 @@
 //! unawares. The table travels in the snapshot: a replica restored without it would run old
 //! requests a second time.
 
-use std::collections::BTreeMap;
+mod table;
 
 use bytes::Bytes;
 use protocol::planted;
 
 use crate::machine::{Coded, Image, Reader, StateMachine, put_bytes};
+use table::Table;
 
 /// The most clients remembered.
 pub const MAX_SESSIONS: usize = 131_072;
@@ -121,24 +122,12 @@ impl<R: Coded> Coded for Response<R> {
     }
 }
 
-/// What is remembered of a client.
-#[derive(Debug)]
-struct Session<R> {
-    /// Its latest request that was done; 0 before the first.
-    request: RequestNo,
-    response: Option<R>,
-    /// Its place in the order of use.
-    used: u64,
-}
-
 /// A machine in its coat.
 #[derive(Debug)]
 pub struct Sessions<M: StateMachine> {
     machine: M,
-    sessions: BTreeMap<ClientId, Session<M::Response>>,
-    /// Clients in the order of their last use.
-    by_use: BTreeMap<u64, ClientId>,
-    uses: u64,
+    sessions: Table<M::Response>,
+    /// The next name to give.
     next: u64,
     limit: usize,
 }
@@ -153,8 +142,7 @@ impl<M: StateMachine> Sessions<M> {
     /// `machine` in a new coat that remembers `limit` clients.
     #[must_use]
     pub fn with_limit(machine: M, limit: usize) -> Self {
-        let (sessions, by_use) = (BTreeMap::new(), BTreeMap::new());
-        Self { machine, sessions, by_use, uses: 0, next: 1, limit }
+        Self { machine, sessions: Table::default(), next: 1, limit }
     }
 
     /// The machine inside.
@@ -172,20 +160,16 @@ impl<M: StateMachine> Sessions<M> {
     /// Whether none is.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty()
+        self.len() == 0
     }
 
     fn register(&mut self) -> ClientId {
-        while self.sessions.len() >= self.limit {
-            let Some((_, silent)) = self.by_use.pop_first() else { break };
-            self.sessions.remove(&silent);
+        if self.sessions.len() >= self.limit {
+            self.sessions.forget_oldest();
         }
         let client = ClientId(self.next);
         self.next += 1;
-        self.uses += 1;
-        self.by_use.insert(self.uses, client);
-        let session = Session { request: RequestNo(0), response: None, used: self.uses };
-        self.sessions.insert(client, session);
+        assert!(self.sessions.add(client, RequestNo(0), None), "{client:?} was given twice");
         client
     }
 
@@ -195,11 +179,7 @@ impl<M: StateMachine> Sessions<M> {
         request: RequestNo,
         command: M::Command,
     ) -> Response<M::Response> {
-        let Some(session) = self.sessions.get_mut(&client) else { return Response::Expired };
-        self.uses += 1;
-        self.by_use.remove(&session.used);
-        self.by_use.insert(self.uses, client);
-        session.used = self.uses;
+        let Some(session) = self.sessions.touch(client) else { return Response::Expired };
         if request == session.request && !planted::is("runs-duplicates") {
             return session.response.clone().map_or(Response::Stale, Response::Done);
         }
@@ -232,15 +212,15 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
 
     fn freeze(&self) -> Image {
         let mut table = Vec::new();
-        for number in [self.next, self.uses, self.limit as u64] {
+        for number in [self.next, self.limit as u64] {
             table.extend_from_slice(&number.to_le_bytes());
         }
         let sessions =
             if planted::is("snapshot-forgets-sessions") { 0 } else { self.sessions.len() };
         table.extend_from_slice(&(sessions as u64).to_le_bytes());
         let mut response = Vec::new();
-        for (client, session) in self.sessions.iter().take(sessions) {
-            for number in [client.0, session.request.0, session.used] {
+        for (client, session) in self.sessions.by_use().take(sessions) {
+            for number in [client.0, session.request.0] {
                 table.extend_from_slice(&number.to_le_bytes());
             }
             response.clear();
@@ -258,23 +238,27 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
 
     fn restore(image: &Bytes) -> Option<Self> {
         let mut reader = Reader::new(image);
-        let (next, uses) = (reader.u64()?, reader.u64()?);
+        let next = reader.u64()?;
         let limit = usize::try_from(reader.u64()?).ok()?;
         let count = reader.u64()?;
-        let (mut sessions, mut by_use) = (BTreeMap::new(), BTreeMap::new());
+        if count > limit as u64 {
+            return None;
+        }
+        let mut sessions = Table::default();
         for _ in 0..count {
             let client = ClientId(reader.u64()?);
-            let (request, used) = (RequestNo(reader.u64()?), reader.u64()?);
+            let request = RequestNo(reader.u64()?);
             let kept = reader.bytes()?;
             // A response is never empty bytes only if its code says so; no request yet means none.
             let response = match request {
                 RequestNo(0) => None,
                 _ => Some(M::Response::decode(&kept)?),
             };
-            by_use.insert(used, client);
-            sessions.insert(client, Session { request, response, used });
+            if client.0 >= next || !sessions.add(client, request, response) {
+                return None; // A name that was never given, or given twice.
+            }
         }
         let machine = M::restore(&reader.rest())?;
-        Some(Self { machine, sessions, by_use, uses, next, limit })
+        Some(Self { machine, sessions, next, limit })
     }
 }

@@ -48,9 +48,9 @@ fn golden_bytes() {
     sessions.apply(Command::Do { client, request, command: text("hi") });
     let number = |number: u64| hex(&number.to_le_bytes());
     let image = [
-        number(3) + &number(3) + &number(4) + &number(2),
-        number(1) + &number(1) + &number(3) + "08000000" + &number(1),
-        number(2) + &number(0) + &number(2) + "00000000",
+        number(3) + &number(4) + &number(2),
+        number(2) + &number(0) + "00000000",
+        number(1) + &number(1) + "08000000" + &number(1),
         number(1) + "020000006869",
     ];
     assert_eq!(hex(&sessions.freeze().write()), image.concat());
