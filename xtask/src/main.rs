@@ -5,6 +5,7 @@
 //! `fix`, `golden` and `acceptance` do.
 
 mod acceptance;
+mod bench;
 mod bugs;
 mod command;
 mod docs;
@@ -33,7 +34,17 @@ usage: cargo xtask COMMAND
   sim [ARGS]           simulate: --seeds A..B | --seed N --trace | --minutes M
   bugs                 plant each known mistake and demand that a test catches it
   chaos [ARGS]         real processes, killed at random
-  bench [ARGS]         measure, in release
+  bench core [FLAGS]   the pure core beside omnipaxos
+  bench peers [FLAGS]  three nodes beside three nodes of etcd, on one disk
+  bench wal [FLAGS]    the log beside the raw disk
+  bench rpc [FLAGS]    calls through our network beside bare tarpc
+                       FLAGS: --rounds N --seconds S --only SIDE, and a part of the table:
+                         core   --cell REPLICAS,WINDOW,BATCH,SIZE[,bytes][,all-know] ...
+                         peers  --clients N,N --op put,get --size BYTES --keys N --warmup S
+                         wal    --writers N,N --size BYTES,BYTES
+                         rpc    --in-flight N,N --size BYTES,BYTES
+                       --write puts the table into docs/performance.md
+  bench [ARGS]         any other words: what `synod bench` takes
   acceptance           write docs/acceptance.md from the tests that exist and last ran
   docs                 check links and pasted sessions of the documentation
 ";
@@ -66,7 +77,14 @@ fn run(words: &[&str]) -> anyhow::Result<bool> {
         ("golden", [] | [_]) => forward::golden(&workspace()?, rest.first().copied()),
         ("sim", _) => forward::sim(&workspace()?, rest),
         ("bugs", []) => bugs::run(&workspace()?),
-        ("chaos" | "bench", _) => forward::synod(&workspace()?, words),
+        ("bench", _) => {
+            let workspace = workspace()?;
+            match bench::run(&workspace, rest)? {
+                Some(well) => Ok(well),
+                None => forward::synod(&workspace, words),
+            }
+        }
+        ("chaos", _) => forward::synod(&workspace()?, words),
         ("acceptance", []) => acceptance::run(&workspace()?),
         ("docs", []) => docs::run(&workspace()?),
         ("help" | "--help" | "-h", _) => {
