@@ -17,7 +17,10 @@ use tarpc::context::Context;
 use tokio::time::Instant;
 
 use crate::{
-    command::{Command, Expect, Found, Get, MAX_KEY, MAX_VALUE, Response, Version},
+    command::{
+        Command, Expect, MAX_COMMAND, MAX_KEY, MAX_KEYS_PER_CALL, MAX_VALUE, Response, Version,
+    },
+    question::{Cursor, Found, MAX_ANSWER, Page, Question, Show, Value},
     server::SERVICE,
     service::{KvClient, NodeStatus},
 };
@@ -137,11 +140,15 @@ pub enum Error {
     /// It certainly did not happen: nobody could be reached, or nobody led, in time.
     #[error("it did not happen: no server that leads could be reached in time{0}")]
     Unreachable(String),
-    /// It certainly did not happen: a key or a value is too large.
+    /// It certainly did not happen: a key, a value or the whole is too large.
     #[error(
-        "it did not happen: a key may have {MAX_KEY} bytes and a value {MAX_VALUE}, after an append too"
+        "it did not happen: a key may have {MAX_KEY} bytes and a value {MAX_VALUE}, after an append \
+         too; one call may have {MAX_KEYS_PER_CALL} keys, and {MAX_COMMAND} bytes to write"
     )]
     TooLarge,
+    /// The values that were asked for are too much for one answer. Nothing else is wrong with them.
+    #[error("the values have more than {MAX_ANSWER} bytes together: ask for fewer keys at a time")]
+    TooMuch,
     /// It certainly did not happen: the servers did not understand it.
     #[error("it did not happen: the servers did not understand it; are they of another version?")]
     Malformed,
@@ -216,13 +223,74 @@ impl Client {
     /// # Errors
     ///
     /// See [`Error`].
-    pub async fn get(&mut self, key: Bytes) -> Result<Option<(Bytes, Version)>, Error> {
-        if key.len() > MAX_KEY {
+    pub async fn get(&mut self, key: Bytes) -> Result<Option<Value>, Error> {
+        match self.look(&Question::Get(key)).await? {
+            Found::One(found) => Ok(found),
+            _ => Err(Error::Malformed),
+        }
+    }
+
+    /// Sets every key to its value: all of them at one moment, or none. The versions are those of
+    /// the pairs, in their order; of a key that comes twice the later value stays. At most
+    /// [`MAX_KEYS_PER_CALL`] pairs of [`MAX_COMMAND`] bytes, eight for each pair included; without
+    /// pairs nothing is asked of anybody.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn put_many(&mut self, pairs: Vec<(Bytes, Bytes)>) -> Result<Vec<Version>, Error> {
+        let count = pairs.len() as u64;
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        // Each pair was a write of its own, and none came between.
+        let Version(last) = self.written(Command::PutMany(pairs)).await?;
+        Ok((0..count).rev().map(|before| Version(last.saturating_sub(before))).collect())
+    }
+
+    /// The values of these keys and their versions, in their order and all as of one moment during
+    /// the call. At most [`MAX_KEYS_PER_CALL`] keys, whose values have at most [`MAX_ANSWER`] bytes
+    /// together; without keys nothing is asked of anybody.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn get_many(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Value>>, Error> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let count = keys.len();
+        match self.look(&Question::GetMany(keys)).await? {
+            Found::Many(found) if found.len() == count => Ok(found),
+            _ => Err(Error::Malformed),
+        }
+    }
+
+    /// A page of the keys that begin with `prefix`. Begin with [`Cursor::START`] and go on with
+    /// what each page names as next, until one names nothing. A key that is there from the first
+    /// call to the last is found at least once; one that came or went meanwhile may be found or
+    /// not, and any may be found again. A page may be empty and not the last.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`].
+    pub async fn scan(&mut self, prefix: Bytes, from: Cursor, show: Show) -> Result<Page, Error> {
+        match self.look(&Question::Scan { prefix, from, show }).await? {
+            Found::Page(page) => Ok(page),
+            _ => Err(Error::Malformed),
+        }
+    }
+
+    async fn look(&mut self, question: &Question) -> Result<Found, Error> {
+        if !question.fits() {
             return Err(Error::TooLarge);
         }
-        let first = self.clerk.query(Get(key).to_bytes());
+        let first = self.clerk.query(question.to_bytes());
         let answer = self.errand(first).await?;
-        Found::decode(&answer).map(|found| found.0).ok_or(Error::Malformed)
+        match Found::decode(&answer) {
+            Some(Found::TooMuch) => Err(Error::TooMuch),
+            found => found.ok_or(Error::Malformed),
+        }
     }
 
     async fn written(&mut self, command: Command) -> Result<Version, Error> {

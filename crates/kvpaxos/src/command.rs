@@ -1,4 +1,4 @@
-//! What a store can be told and asked, and what it says.
+//! What a store can be told, and what it says to that.
 
 use bytes::Bytes;
 use paxosrsm::machine::{Coded, Reader, put_bytes};
@@ -7,6 +7,14 @@ use paxosrsm::machine::{Coded, Reader, put_bytes};
 pub const MAX_KEY: usize = 1 << 10;
 /// The longest value, in bytes.
 pub const MAX_VALUE: usize = 1 << 20;
+/// The longest command, in bytes of its encoded form: room for the longest value under the longest
+/// key, and for its session's words within what one slot may hold.
+pub const MAX_COMMAND: usize = MAX_VALUE + (8 << 10);
+/// The most keys in one call.
+pub const MAX_KEYS_PER_CALL: usize = 1024;
+
+const _: () =
+    assert!(MAX_COMMAND + (1 << 10) <= paxosrsm::solo::MAX_COMMAND, "and a session's words");
 
 /// How often the store had been written when a value was last written. Rises over the whole
 /// store, so a key's versions rise too, across deletion as well.
@@ -24,6 +32,9 @@ pub enum Command {
     Delete(Bytes),
     /// Set `key` to the value if it is what is expected.
     Cas(Bytes, Expect, Bytes),
+    /// Set each key to its value, in this order and all at once. A key that comes twice has the
+    /// later value. At least one pair, at most [`MAX_KEYS_PER_CALL`].
+    PutMany(Vec<(Bytes, Bytes)>),
 }
 
 /// What a compare-and-set expects to find.
@@ -50,37 +61,26 @@ pub enum Response {
     TooLarge,
 }
 
-/// What only looks: the value of this key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Get(pub Bytes);
-
-/// The value of a key and its version, if it is there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found(pub Option<(Bytes, Version)>);
-
 impl Command {
-    /// The key it is about.
-    #[must_use]
-    pub fn key(&self) -> &Bytes {
-        match self {
-            Self::Put(key, _) | Self::Append(key, _) | Self::Delete(key) | Self::Cas(key, ..) => {
-                key
-            }
-        }
-    }
-
-    /// Whether key and value are within their limits.
+    /// Whether every part of it, and the whole, is within the limits.
     #[must_use]
     pub fn fits(&self) -> bool {
-        let value = match self {
-            Self::Put(_, value) | Self::Append(_, value) | Self::Cas(_, _, value) => value.len(),
-            Self::Delete(_) => 0,
-        };
-        let expected = match self {
-            Self::Cas(_, Expect::Value(value), _) => value.len(),
-            _ => 0,
-        };
-        self.key().len() <= MAX_KEY && value <= MAX_VALUE && expected <= MAX_VALUE
+        let pair = |key: &Bytes, value: &Bytes| key.len() <= MAX_KEY && value.len() <= MAX_VALUE;
+        match self {
+            Self::Put(key, value) | Self::Append(key, value) => pair(key, value),
+            Self::Delete(key) => key.len() <= MAX_KEY,
+            Self::Cas(key, Expect::Value(old), value) => {
+                let sum = 14 + key.len() + old.len() + value.len();
+                pair(key, value) && old.len() <= MAX_VALUE && sum <= MAX_COMMAND
+            }
+            Self::Cas(key, _, value) => pair(key, value),
+            Self::PutMany(pairs) => {
+                let sum: usize = pairs.iter().map(|(key, value)| 8 + key.len() + value.len()).sum();
+                (1..=MAX_KEYS_PER_CALL).contains(&pairs.len())
+                    && 9 + sum <= MAX_COMMAND
+                    && pairs.iter().all(|(key, value)| pair(key, value))
+            }
+        }
     }
 }
 
@@ -88,6 +88,7 @@ const PUT: u8 = 0;
 const APPEND: u8 = 1;
 const DELETE: u8 = 2;
 const CAS: u8 = 3;
+const PUT_MANY: u8 = 4;
 
 impl Coded for Command {
     fn encode(&self, into: &mut Vec<u8>) {
@@ -106,12 +107,24 @@ impl Coded for Command {
                     }
                 }
             }
+            Self::PutMany(pairs) => {
+                into.push(PUT_MANY);
+                into.extend_from_slice(&(pairs.len() as u64).to_le_bytes());
+                for (key, value) in pairs {
+                    put_bytes(into, key);
+                    put_bytes(into, value);
+                }
+            }
         }
     }
 
     fn decode(bytes: &Bytes) -> Option<Self> {
         let mut reader = Reader::new(bytes);
         let kind = reader.u8()?;
+        if kind == PUT_MANY {
+            let pairs = counted(&mut reader, |reader| Some((reader.bytes()?, reader.bytes()?)))?;
+            return reader.end(Self::PutMany(pairs));
+        }
         let key = reader.bytes()?;
         let command = match kind {
             PUT => Self::Put(key, reader.bytes()?),
@@ -169,32 +182,14 @@ impl Coded for Response {
     }
 }
 
-impl Coded for Get {
-    fn encode(&self, into: &mut Vec<u8>) {
-        put_bytes(into, &self.0);
+/// A count from one to [`MAX_KEYS_PER_CALL`], and as many things.
+pub(crate) fn counted<T>(
+    reader: &mut Reader<'_>,
+    mut one: impl FnMut(&mut Reader<'_>) -> Option<T>,
+) -> Option<Vec<T>> {
+    let count = usize::try_from(reader.u64()?).ok()?;
+    if !(1..=MAX_KEYS_PER_CALL).contains(&count) {
+        return None;
     }
-
-    fn decode(bytes: &Bytes) -> Option<Self> {
-        let mut reader = Reader::new(bytes);
-        let key = reader.bytes()?;
-        reader.end(Self(key))
-    }
-}
-
-impl Coded for Found {
-    fn encode(&self, into: &mut Vec<u8>) {
-        if let Some((value, version)) = &self.0 {
-            into.extend_from_slice(&version.0.to_le_bytes());
-            into.extend_from_slice(value);
-        }
-    }
-
-    fn decode(bytes: &Bytes) -> Option<Self> {
-        if bytes.is_empty() {
-            return Some(Self(None));
-        }
-        let mut reader = Reader::new(bytes);
-        let version = Version(reader.u64()?);
-        Some(Self(Some((reader.rest(), version))))
-    }
+    (0..count).map(|_| one(reader)).collect()
 }

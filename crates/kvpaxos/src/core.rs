@@ -6,10 +6,13 @@ use bytes::Bytes;
 use indexmap::IndexMap;
 use paxosrsm::machine::{Image, Reader, StateMachine, put_bytes};
 
-use crate::command::{Command, Expect, Found, Get, MAX_VALUE, Response, Version};
+use crate::{
+    command::{Command, Expect, MAX_VALUE, Response, Version},
+    question::{Cursor, Entry, Found, MAX_ANSWER, Page, Question, SCAN_BYTES, SCAN_KEYS, Show},
+};
 
-/// Keeps the order of insertion, whatever its hashes are, so equal logs build equal maps; half of
-/// a replica's time went into the comparisons of a sorted one.
+/// Keeps keys in a row that only insertions and deletions decide, whatever the hashes are, so equal
+/// logs build equal rows; half of a replica's time went into the comparisons of a sorted map.
 type Entries = IndexMap<Bytes, (Bytes, Version), BuildHasherDefault<DefaultHasher>>;
 
 /// A map from keys to values, each with the version of its last write.
@@ -95,12 +98,43 @@ impl Store {
         }
         Response::Differs(found.map(|(_, version)| *version))
     }
+
+    fn get_many(&self, keys: &[Bytes]) -> Found {
+        let mut room = MAX_ANSWER;
+        let mut values = Vec::with_capacity(keys.len());
+        for key in keys {
+            let found = self.entries.get(key);
+            let size = found.map_or(0, |(value, _)| value.len());
+            let Some(left) = room.checked_sub(size) else { return Found::TooMuch };
+            room = left;
+            values.push(found.cloned());
+        }
+        Found::Many(values)
+    }
+
+    /// See [`Cursor`] for the order.
+    fn scan(&self, prefix: &[u8], from: Cursor, show: Show) -> Page {
+        let start = usize::try_from(from.0).unwrap_or(usize::MAX).min(self.entries.len());
+        let stop = start.saturating_sub(SCAN_KEYS);
+        let (mut found, mut bytes, mut at) = (Vec::new(), 0, start);
+        while at > stop && bytes < SCAN_BYTES {
+            at -= 1;
+            let Some((key, (value, version))) = self.entries.get_index(at) else { break };
+            if !key.starts_with(prefix) {
+                continue;
+            }
+            let value = (show == Show::Values).then(|| value.clone());
+            bytes += key.len() + value.as_ref().map_or(0, Bytes::len);
+            found.push(Entry { key: key.clone(), version: *version, value });
+        }
+        Page { found, next: (at > 0).then_some(Cursor(at as u64)) }
+    }
 }
 
 impl StateMachine for Store {
     type Command = Command;
     type Response = Response;
-    type Query = Get;
+    type Query = Question;
     type Answer = Found;
 
     fn apply(&mut self, command: Command) -> Response {
@@ -116,11 +150,23 @@ impl StateMachine for Store {
                 Response::Deleted(existed)
             }
             Command::Cas(key, expect, value) => self.cas(key, expect, value),
+            Command::PutMany(pairs) => {
+                let mut last = Response::TooLarge; // Unless there is a pair, and there is.
+                for (key, value) in pairs {
+                    last = self.write(key, value);
+                }
+                last
+            }
         }
     }
 
-    fn query(&self, Get(key): Get) -> Found {
-        Found(self.entries.get(&key).cloned())
+    fn query(&self, question: Question) -> Found {
+        match question {
+            _ if !question.fits() => Found::TooMuch,
+            Question::Get(key) => Found::One(self.entries.get(&key).cloned()),
+            Question::GetMany(keys) => self.get_many(&keys),
+            Question::Scan { prefix, from, show } => Found::Page(self.scan(&prefix, from, show)),
+        }
     }
 
     fn freeze(&self) -> Image {
@@ -129,9 +175,8 @@ impl StateMachine for Store {
             let mut image = Vec::new();
             image.extend_from_slice(&frozen.writes.to_le_bytes());
             image.extend_from_slice(&(frozen.entries.len() as u64).to_le_bytes());
-            let mut sorted: Vec<_> = frozen.entries.iter().collect();
-            sorted.sort_unstable_by_key(|(key, _)| *key);
-            for (key, (value, version)) in sorted {
+            // In the order of the row, so that a restored store has the same one.
+            for (key, (value, version)) in &frozen.entries {
                 put_bytes(&mut image, key);
                 image.extend_from_slice(&version.0.to_le_bytes());
                 put_bytes(&mut image, value);

@@ -4,7 +4,8 @@
 //!
 //! Keys and values are bytes. A [`Client`] puts, appends, deletes, compares and sets, and gets;
 //! whatever it was told is done is on the disks of a majority, and every later get, at any server,
-//! sees it. Each operation takes effect at most once, however often it had to be repeated. An
+//! sees it. Many keys can be put at once, all or none of them, and many be got as they were at one
+//! moment; a scan goes over all keys page by page and finds each that is there all the while. Each operation takes effect at most once, however often it had to be repeated. An
 //! [`Error`] always says which of two things is the case: it certainly did not happen, or nobody
 //! can know. What is beyond a limit is refused before anything is logged.
 //!
@@ -29,24 +30,34 @@
 //! key's version rises even when it is deleted and made again, and a compare-and-set by version
 //! cannot be fooled by a value that came back.
 //!
+//! The map keeps its keys in a row: new ones at its end, the last in place of a deleted one. The
+//! log decides that row, and snapshots keep it, so a place in it means the same at every replica,
+//! and a [`Cursor`](question::Cursor) that walks towards the beginning misses nothing. That is a
+//! scan without an index.
+//!
 //! # Invariants
 //!
 //! * A key has at most [`MAX_KEY`] bytes and a value at most [`MAX_VALUE`], after an append too.
 //! * Versions only rise; two writes never share one.
 //! * Every form in bytes means one thing, and bytes that mean nothing are refused, not guessed.
-//! * Equal stores have equal images, byte for byte.
+//! * Stores that equal logs built have equal images, byte for byte, and keys in the same row.
+//! * No command and no question takes longer than its limits in keys and bytes allow.
 //!
 //! # What was left out
 //!
-//! Ranges, watches, several keys at once (a transaction layer's work), expiry, encryption, and
-//! any limit on how many keys there are but memory. A compare-and-set that carries two values of
-//! a mebibyte is larger than one command may be, and is refused as too large.
+//! Ranges in order, watches, conditions on several keys (a transaction layer's work), expiry,
+//! encryption, and any limit on how many keys there are but memory. A compare-and-set that carries
+//! two values of a mebibyte is larger than one command may be, and is refused as too large. A scan
+//! is no picture of one moment: a key that comes or goes meanwhile may be found or not, and one
+//! that is there may be found twice.
 //!
 //! # Reading order
 //!
-//! [`command`], [`core`](mod@core), [`service`], [`server`], [`client`].
+//! [`command`], [`question`], [`core`](mod@core), [`service`], [`server`], [`client`].
 
 pub mod command;
+
+pub mod question;
 
 pub mod core;
 
@@ -60,5 +71,8 @@ pub mod client;
 mod tests;
 
 pub use client::{Client, Connections, Error};
-pub use command::{Command, Expect, Found, Get, MAX_KEY, MAX_VALUE, Response, Version};
+pub use command::{
+    Command, Expect, MAX_COMMAND, MAX_KEY, MAX_KEYS_PER_CALL, MAX_VALUE, Response, Version,
+};
 pub use core::Store;
+pub use question::{Cursor, Entry, Found, MAX_ANSWER, Page, Question, Show, Value};

@@ -18,8 +18,9 @@ use paxosrsm::{
 use tarpc::{context::Context, server::Serve};
 
 use crate::{
-    command::{Command, Get, MAX_KEY},
+    command::Command,
     core::Store,
+    question::Question,
     service::{Kv, LogStatus, NodeStatus},
 };
 
@@ -95,8 +96,8 @@ impl<E: Engine> Kv for Handlers<E> {
     }
 
     async fn get(self, _: Context, query: Query) -> Result<Done, Refused> {
-        match Get::decode(&query.0) {
-            Some(Get(key)) if key.len() <= MAX_KEY => {}
+        match Question::decode(&query.0) {
+            Some(question) if question.fits() => {}
             Some(_) => return Err(Refused::TooLarge),
             None => return Err(Refused::Malformed),
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 pub trait Kv {
     /// Do this: a command of a session, encoded. Safe to repeat as it is.
     async fn submit(submit: Submit) -> Result<Done, Refused>;
-    /// Show this, as it is after everything acknowledged before: a get, encoded.
+    /// Show this, as it is after everything acknowledged before: a question, encoded.
     async fn get(query: Query) -> Result<Done, Refused>;
     /// How is this node doing?
     async fn status() -> Option<NodeStatus>;

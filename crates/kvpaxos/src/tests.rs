@@ -3,3 +3,5 @@
 mod forms;
 
 mod store;
+
+mod many;

@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use histcheck::{Action, Answer, Operation};
-use kvpaxos::Get;
+use kvpaxos::Question;
 use paxosrsm::{
     Clerk, Coded, Refused,
     clerk::{Heard, Next, Try},
@@ -245,7 +245,7 @@ impl Clients {
             Some(command) => it.clerk.submit(command.to_bytes()),
             None => {
                 let key = key(&action);
-                it.clerk.query(Get(Bytes::copy_from_slice(key)).to_bytes())
+                it.clerk.query(Question::Get(Bytes::copy_from_slice(key)).to_bytes())
             }
         };
         it.open = Some(Open { id: self.next_operation, action, since: around.io.now });

@@ -4,7 +4,9 @@ use bytes::Bytes;
 use paxosrsm::{Coded, StateMachine, suite::a_form_means_one_thing};
 use protocol::Rng;
 
-use crate::{Command, Expect, Found, Get, Response, Store, Version};
+use crate::{
+    Command, Cursor, Entry, Expect, Found, Page, Question, Response, Show, Store, Version,
+};
 
 fn b(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
@@ -22,6 +24,28 @@ fn commands() -> Vec<Command> {
         Command::Cas(b("k"), Expect::Absent, b("v")),
         Command::Cas(b("k"), Expect::Value(b("w")), b("v")),
         Command::Cas(b("k"), Expect::Version(Version(0x0102)), b("")),
+        Command::PutMany(vec![(b("a"), b("x")), (b("b"), b(""))]),
+    ]
+}
+
+fn questions() -> Vec<Question> {
+    vec![
+        Question::Get(b("k")),
+        Question::GetMany(vec![b("k"), b("")]),
+        Question::Scan { prefix: b("p"), from: Cursor::START, show: Show::Keys },
+        Question::Scan { prefix: b(""), from: Cursor(0x0102), show: Show::Values },
+    ]
+}
+
+fn found() -> Vec<Found> {
+    let entry = |value| Entry { key: b("k"), version: Version(3), value };
+    vec![
+        Found::One(None),
+        Found::One(Some((b("v"), Version(3)))),
+        Found::Many(vec![None, Some((b("v"), Version(3)))]),
+        Found::Page(Page { found: vec![entry(None), entry(Some(b("v")))], next: None }),
+        Found::Page(Page { found: vec![], next: Some(Cursor(7)) }),
+        Found::TooMuch,
     ]
 }
 
@@ -47,6 +71,7 @@ fn golden_bytes() {
         "03010000006b010000007600",
         "03010000006b0100000076010100000077",
         "03010000006b00000000020201000000000000",
+        "04020000000000000001000000610100000078010000006200000000",
     ];
     assert_eq!(written, golden);
     let written: Vec<String> = responses().iter().map(|it| hex(&it.to_bytes())).collect();
@@ -59,12 +84,28 @@ fn golden_bytes() {
         "040000000000000000",
     ];
     assert_eq!(written, golden);
-    assert_eq!(hex(&Get(b("k")).to_bytes()), "010000006b");
-    assert_eq!(hex(&Found(None).to_bytes()), "");
-    assert_eq!(hex(&Found(Some((b("v"), Version(3)))).to_bytes()), "030000000000000076");
+    let written: Vec<String> = questions().iter().map(|it| hex(&it.to_bytes())).collect();
+    let golden = [
+        "00010000006b",
+        "010200000000000000010000006b00000000",
+        "020100000070ffffffffffffffff00",
+        "0200000000020100000000000001",
+    ];
+    assert_eq!(written, golden);
+    let written: Vec<String> = found().iter().map(|it| hex(&it.to_bytes())).collect();
+    let golden = [
+        "00",
+        "01030000000000000076",
+        "020200000000000000000103000000000000000100000076",
+        "0300000000000000000200000000000000010000006b030000000000000000010000006b0300000000000000010100000076",
+        "0307000000000000000000000000000000",
+        "04",
+    ];
+    assert_eq!(written, golden);
 }
 
-/// The count of writes, the count of keys, then each key, its version and its value, in order.
+/// The count of writes, the count of keys, then each key, its version and its value, in the order
+/// of the row.
 #[test]
 fn golden_image() {
     let mut store = Store::default();
@@ -73,8 +114,8 @@ fn golden_image() {
     let number = |number: u64| hex(&number.to_le_bytes());
     let image = [
         number(2) + &number(2),
-        "0100000061".to_owned() + &number(2) + "00000000",
         "010000006b".to_owned() + &number(1) + "0100000076",
+        "0100000061".to_owned() + &number(2) + "00000000",
     ];
     assert_eq!(hex(&store.freeze().write()), image.concat());
 }
@@ -83,11 +124,8 @@ fn golden_image() {
 fn every_form_means_one_thing() {
     commands().iter().for_each(|it| a_form_means_one_thing::<Command>(&it.to_bytes()));
     responses().iter().for_each(|it| a_form_means_one_thing::<Response>(&it.to_bytes()));
-    for key in ["", "k", "a longer key"] {
-        a_form_means_one_thing::<Get>(&Get(b(key)).to_bytes());
-        a_form_means_one_thing::<Found>(&Found(Some((b(key), Version(7)))).to_bytes());
-    }
-    a_form_means_one_thing::<Found>(&Found(None).to_bytes());
+    questions().iter().for_each(|it| a_form_means_one_thing::<Question>(&it.to_bytes()));
+    found().iter().for_each(|it| a_form_means_one_thing::<Found>(&it.to_bytes()));
 }
 
 #[test]
@@ -101,7 +139,7 @@ fn nothing_a_stranger_sends_is_worse_than_refused() {
         let noise = Bytes::from(noise);
         again::<Command>(&noise);
         again::<Response>(&noise);
-        again::<Get>(&noise);
+        again::<Question>(&noise);
         again::<Found>(&noise);
         // An image is sealed, so this never happens; it must be harmless all the same.
         drop(Store::restore(&noise));

@@ -1,9 +1,12 @@
 //! What each command does, and what is too much.
 
 use bytes::Bytes;
-use paxosrsm::StateMachine;
+use paxosrsm::{Coded, StateMachine};
 
-use crate::{Command, Expect, Found, Get, MAX_KEY, MAX_VALUE, Response, Store, Version};
+use crate::{
+    Command, Expect, Found, MAX_COMMAND, MAX_KEY, MAX_KEYS_PER_CALL, MAX_VALUE, Question, Response,
+    Store, Version,
+};
 
 fn b(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
@@ -24,17 +27,17 @@ fn written(version: u64) -> Response {
 #[test]
 fn put_append_get_delete() {
     let mut store = Store::default();
-    assert_eq!(store.query(Get(b("k"))), Found(None));
+    assert_eq!(store.query(Question::Get(b("k"))), Found::One(None));
     assert_eq!(put(&mut store, "k", "a"), written(1));
     assert_eq!(store.apply(Command::Append(b("k"), b("b"))), written(2));
     assert_eq!(store.apply(Command::Append(b("new"), b("c"))), written(3));
-    assert_eq!(store.query(Get(b("k"))), Found(Some((b("ab"), Version(2)))));
-    assert_eq!(store.query(Get(b("new"))), Found(Some((b("c"), Version(3)))));
+    assert_eq!(store.query(Question::Get(b("k"))), Found::One(Some((b("ab"), Version(2)))));
+    assert_eq!(store.query(Question::Get(b("new"))), Found::One(Some((b("c"), Version(3)))));
     assert_eq!(put(&mut store, "k", "xy"), written(4));
-    assert_eq!(store.query(Get(b("k"))), Found(Some((b("xy"), Version(4)))));
+    assert_eq!(store.query(Question::Get(b("k"))), Found::One(Some((b("xy"), Version(4)))));
     assert_eq!(store.apply(Command::Delete(b("k"))), Response::Deleted(true));
     assert_eq!(store.apply(Command::Delete(b("k"))), Response::Deleted(false));
-    assert_eq!(store.query(Get(b("k"))), Found(None));
+    assert_eq!(store.query(Question::Get(b("k"))), Found::One(None));
     assert_eq!(store.len(), 1);
 }
 
@@ -43,7 +46,9 @@ fn put_append_get_delete() {
 fn what_was_read_stays_as_it_was() {
     let mut store = Store::default();
     put(&mut store, "k", "one");
-    let Found(Some((read, _))) = store.query(Get(b("k"))) else { panic!("it is there") };
+    let Found::One(Some((read, _))) = store.query(Question::Get(b("k"))) else {
+        panic!("it is there")
+    };
     let frozen = store.freeze();
     put(&mut store, "k", "two");
     store.apply(Command::Append(b("k"), b("three")));
@@ -58,11 +63,14 @@ fn what_was_read_stays_as_it_was() {
 fn empty_is_not_absent() {
     let mut store = Store::default();
     put(&mut store, "k", "");
-    assert_eq!(store.query(Get(b("k"))), Found(Some((b(""), Version(1)))));
+    assert_eq!(store.query(Question::Get(b("k"))), Found::One(Some((b(""), Version(1)))));
     assert_eq!(cas(&mut store, "k", Expect::Absent, "x"), Response::Differs(Some(Version(1))));
     assert_eq!(cas(&mut store, "k", Expect::Value(b("")), "x"), written(2));
     assert_eq!(put(&mut store, "", "the empty key"), written(3));
-    assert_eq!(store.query(Get(b(""))), Found(Some((b("the empty key"), Version(3)))));
+    assert_eq!(
+        store.query(Question::Get(b(""))),
+        Found::One(Some((b("the empty key"), Version(3))))
+    );
 }
 
 #[test]
@@ -77,7 +85,7 @@ fn cas_by_value_by_version_and_by_absence() {
     assert_eq!(cas(&mut store, "k", Expect::Value(b("a")), "b"), written(2));
     assert_eq!(cas(&mut store, "k", Expect::Version(Version(1)), "x"), differs(2));
     assert_eq!(cas(&mut store, "k", Expect::Version(Version(2)), "c"), written(3));
-    assert_eq!(store.query(Get(b("k"))), Found(Some((b("c"), Version(3)))));
+    assert_eq!(store.query(Question::Get(b("k"))), Found::One(Some((b("c"), Version(3)))));
 }
 
 /// A value that went and came back has another version: nobody is fooled by it.
@@ -137,5 +145,35 @@ fn each_limit_at_one_less_at_it_and_at_one_more() {
         assert_eq!(refused, !fits, "an append that makes {size}");
         let length = store.get(b"k").map(|(value, _)| value.len());
         assert_eq!(length, Some(if fits { size } else { MAX_VALUE - 10 }));
+    }
+}
+
+/// Two values that fit one by one may be more than one command may be.
+#[test]
+fn a_command_has_a_limit_as_a_whole() {
+    let sized = |size: usize| Bytes::from(vec![b'x'; size]);
+    let around = 14 + 1; // Kind, lengths and kind of expectation; and a key of one byte.
+    for (size, fits) in [(MAX_COMMAND - 1, true), (MAX_COMMAND, true), (MAX_COMMAND + 1, false)] {
+        let old = sized(MAX_VALUE / 2);
+        let new = sized(size - around - old.len());
+        let cas = Command::Cas(b("k"), Expect::Value(old), new);
+        assert_eq!((cas.to_bytes().len(), cas.fits()), (size, fits), "a cas");
+        let half = sized(MAX_VALUE / 2);
+        let rest = sized(size - 9 - 16 - 2 - half.len());
+        let many = Command::PutMany(vec![(b("a"), half), (b("b"), rest)]);
+        assert_eq!((many.to_bytes().len(), many.fits()), (size, fits), "a put of many");
+    }
+    let both = Expect::Value(sized(MAX_VALUE));
+    assert!(!Command::Cas(b("k"), both, sized(MAX_VALUE)).fits());
+    assert!(Command::Put(sized(MAX_KEY), sized(MAX_VALUE)).to_bytes().len() <= MAX_COMMAND);
+    for (count, fits) in [(0, false), (1, true)]
+        .into_iter()
+        .chain([(MAX_KEYS_PER_CALL, true), (MAX_KEYS_PER_CALL + 1, false)])
+    {
+        let pairs = vec![(b("k"), b("v")); count];
+        assert_eq!(Command::PutMany(pairs.clone()).fits(), fits, "{count} pairs");
+        let decoded = Command::decode(&Command::PutMany(pairs).to_bytes());
+        assert_eq!(decoded.is_some(), fits, "{count} pairs");
+        assert_eq!(Question::GetMany(vec![b("k"); count]).fits(), fits, "{count} keys");
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kvpaxos::{
-    Command, Error, Expect, Get, MAX_KEY, MAX_VALUE,
+    Command, Error, Expect, MAX_KEY, MAX_VALUE, Question,
     client::{Answer, Call, KvWire},
     server::SERVICE,
 };
@@ -63,7 +63,7 @@ async fn what_is_beyond_a_limit_is_refused_before_it_is_logged() {
     // More than a frame never leaves.
     let frame = Call::Submit(Submit(sized(5 << 20)));
     assert!(matches!(peers.call(leader, frame).await, Err(CallError::TooBig)));
-    let get = Call::Get(Query(Get(sized(MAX_KEY + 1)).to_bytes()));
+    let get = Call::Get(Query(Question::Get(sized(MAX_KEY + 1)).to_bytes()));
     let refused = peers.call(leader, get).await;
     assert!(matches!(refused, Ok(Answer::Done(Err(Refused::TooLarge)))), "{refused:?}");
     // Nothing was proposed, so nothing was logged anywhere.

@@ -2,6 +2,8 @@
 
 mod group;
 
+mod many;
+
 mod failures;
 
 mod stopping;

@@ -9,6 +9,7 @@ fn commands() -> Vec<Command> {
     vec![
         Command::Put(b("k"), b("a")),
         Command::Append(b("k"), b("b")),
+        Command::PutMany(vec![(b("i"), b("1")), (b("j"), b("2")), (b("i"), b("3"))]),
         Command::Put(b("j"), b("same size")),
         Command::Put(b("j"), b("same-size")),
         Command::Cas(b("k"), Expect::Value(b("ab")), b("c")),

@@ -8,12 +8,12 @@ use paxosrsm::Coded;
 /// The same operation with its answer, decoded.
 pub(super) fn answered(asked: Operation, now: u64, bytes: Bytes) -> Operation {
     if matches!(asked.action, Action::Get { .. }) {
-        let Found(found) = Found::decode(&bytes).expect("a query is answered with what was found");
-        return match found {
-            None => asked.answered(now, Answer::Value(None)),
-            Some((value, version)) => {
+        return match Found::decode(&bytes) {
+            Some(Found::One(None)) => asked.answered(now, Answer::Value(None)),
+            Some(Found::One(Some((value, version)))) => {
                 asked.answered(now, Answer::Value(Some(value.to_vec()))).at_version(version.0)
             }
+            other => panic!("a get is answered with what was found, and not with {other:?}"),
         };
     }
     let swap = matches!(asked.action, Action::Cas { .. });
