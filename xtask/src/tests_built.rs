@@ -28,7 +28,7 @@ const QUESTION_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) enum Kind {
     /// It holds tests.
     Tests,
-    /// It is the crate's `tour`.
+    /// It is an example that every run shows: see [`is_shown`].
     Tour,
 }
 
@@ -61,6 +61,12 @@ pub(crate) struct Tests {
     pub(crate) ignored: u64,
 }
 
+/// Examples that every run shows: a crate's tours, and implementations of a seam that stand beside
+/// those in the tree. The others measure something, or wait for somebody.
+pub(crate) fn is_shown(example: &str) -> bool {
+    example.starts_with("tour") || example.starts_with("third_")
+}
+
 /// Builds all tests, tours and binaries together.
 pub(crate) fn build(workspace: &Workspace) -> Result<Built> {
     let mut build = cargo(&workspace.root);
@@ -90,7 +96,7 @@ impl Built {
                 |kind: &str| target["kind"].as_array().is_some_and(|k| k.contains(&kind.into()));
             let kind = match message["profile"]["test"].as_bool() {
                 Some(true) if !is("example") => Kind::Tests,
-                Some(false) if is("example") && name == "tour" => Kind::Tour,
+                Some(false) if is("example") && is_shown(&name) => Kind::Tour,
                 Some(false) if is("bin") => {
                     built.binaries.push((name, path));
                     continue;

@@ -1,14 +1,19 @@
-//! The proofs, for everybody to run: what every [`Log`](protocol::Log) must do, and hunts that
-//! find the classic mistakes of a log when one is planted.
+//! The proofs, for everybody to run: what every [`Log`](protocol::Log) and every
+//! [`Disk`](crate::Disk) must do, and hunts that find the classic mistakes of a log when one is
+//! planted. [`log_conformance`] knows of a log only what `protocol` says, so a log of another crate
+//! runs it with this one among its tools for tests.
 
 mod conformance;
 
 mod crash_images;
 
+mod disk;
+
 mod hunts;
 
 pub use conformance::{await_durable, log_conformance};
 pub use crash_images::hunt_crash_images;
+pub use disk::disk_conformance;
 pub use hunts::{hunt_fsync_failure, hunt_rot, hunt_stale_records};
 
 /// What a hunt that found nothing has looked at.

@@ -105,6 +105,9 @@ pub fn log_conformance<L: Log>(mut open: impl FnMut() -> (L, Lsn, Vec<Vec<u8>>),
     log.push();
     let count = await_durable(&mut log, Lsn(expected.len() as u64)).expect("a healthy log");
     assert_eq!(count, Lsn(expected.len() as u64), "forgetting does not change the count");
+    log.forget(Lsn(101));
+    log.push();
+    assert!(look(&mut log).is_pending(), "forgetting is no news");
     if survives {
         reopened(log, &mut open, expected);
     }

@@ -14,6 +14,8 @@ mod identity;
 
 mod recycling;
 
+mod seams;
+
 mod snapshots;
 
 mod spoilt;
