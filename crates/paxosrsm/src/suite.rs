@@ -48,21 +48,25 @@ pub fn agreement<A: Agreement>(
     }
 }
 
-/// Checks everything a machine promises, on a run of `commands` applied to `fresh`.
+/// Checks everything a machine promises, on a run of `commands` applied to `fresh`, with all of
+/// `queries` asked now and then. What neither of them shows is not checked: the suite is as good as
+/// what it is given.
 ///
 /// # Panics
 ///
 /// If a promise is broken.
-pub fn machine<M>(fresh: impl Fn() -> M, commands: &[M::Command])
+pub fn machine<M>(fresh: impl Fn() -> M, commands: &[M::Command], queries: &[M::Query])
 where
     M: StateMachine,
     M::Command: Clone,
 {
+    commands.iter().for_each(|command| a_form_means_one_thing::<M::Command>(&command.to_bytes()));
+    queries.iter().for_each(|query| a_form_means_one_thing::<M::Query>(&query.to_bytes()));
     equal_commands_give_equal_images(&fresh, commands);
-    a_restored_machine_goes_on_as_if_nothing_had_happened(&fresh, commands);
+    a_restored_machine_goes_on_as_if_nothing_had_happened(&fresh, commands, queries);
+    a_query_changes_nothing(&fresh, commands, queries);
     an_image_is_of_its_moment(&fresh, commands);
     half_an_image_is_no_image(&fresh, commands);
-    commands.iter().for_each(|command| a_form_means_one_thing::<M::Command>(&command.to_bytes()));
 }
 
 fn run<M: StateMachine>(machine: &mut M, commands: &[M::Command]) -> Vec<Bytes>
@@ -74,6 +78,15 @@ where
 
 fn image<M: StateMachine>(machine: &M) -> Bytes {
     Bytes::from(machine.freeze().write())
+}
+
+/// What the machine shows to all these queries.
+fn looks<M: StateMachine>(machine: &M, queries: &[M::Query]) -> Vec<Bytes> {
+    let look = |query: &M::Query| {
+        let query = M::Query::decode(&query.to_bytes()).expect("a form has a meaning");
+        machine.query(query).to_bytes()
+    };
+    queries.iter().map(look).collect()
 }
 
 fn equal_commands_give_equal_images<M: StateMachine>(
@@ -95,6 +108,7 @@ fn equal_commands_give_equal_images<M: StateMachine>(
 fn a_restored_machine_goes_on_as_if_nothing_had_happened<M: StateMachine>(
     fresh: &impl Fn() -> M,
     commands: &[M::Command],
+    queries: &[M::Query],
 ) where
     M::Command: Clone,
 {
@@ -105,9 +119,32 @@ fn a_restored_machine_goes_on_as_if_nothing_had_happened<M: StateMachine>(
         let frozen = image(&whole);
         let mut restored = M::restore(&frozen).expect("an image is an image");
         assert_eq!(image(&restored), frozen, "restored after {cut}: another image");
+        let shown = looks(&whole, queries);
+        assert_eq!(
+            looks(&restored, queries),
+            shown,
+            "restored after {cut}: it shows another state"
+        );
+        shown.iter().for_each(a_form_means_one_thing::<M::Answer>);
         assert_eq!(run(&mut restored, after), run(&mut whole, after), "restored after {cut}");
         assert_eq!(image(&restored), image(&whole), "restored after {cut}, then the rest");
     }
+}
+
+fn a_query_changes_nothing<M: StateMachine>(
+    fresh: &impl Fn() -> M,
+    commands: &[M::Command],
+    queries: &[M::Query],
+) where
+    M::Command: Clone,
+{
+    let (mut asked, mut left_alone) = (fresh(), fresh());
+    for command in commands {
+        let command = std::slice::from_ref(command);
+        looks(&asked, queries);
+        assert_eq!(run(&mut asked, command), run(&mut left_alone, command), "a query left a trace");
+    }
+    assert_eq!(image(&asked), image(&left_alone), "a query left a trace");
 }
 
 fn an_image_is_of_its_moment<M: StateMachine>(fresh: &impl Fn() -> M, commands: &[M::Command])

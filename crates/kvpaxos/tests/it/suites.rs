@@ -1,7 +1,7 @@
 //! One call for each implementation of a seam.
 
 use bytes::Bytes;
-use kvpaxos::{Command, Expect, Store, Version};
+use kvpaxos::{Command, Expect, Store, Version, command::Get};
 use paxosrsm::{ClientId, RequestNo, Sessions, sessions, suite};
 
 fn commands() -> Vec<Command> {
@@ -21,9 +21,13 @@ fn commands() -> Vec<Command> {
     ]
 }
 
+fn queries() -> Vec<Get> {
+    ["k", "j", "", "never written"].map(|key| Get(Bytes::from_static(key.as_bytes()))).into()
+}
+
 #[test]
 fn a_store_is_a_state_machine() {
-    suite::machine(Store::default, &commands());
+    suite::machine(Store::default, &commands(), &queries());
 }
 
 #[test]
@@ -34,5 +38,5 @@ fn a_store_in_its_coat_is_a_state_machine() {
         let request = sessions::Command::Do { client, request: RequestNo(number), command };
         all.extend([request.clone(), request]);
     }
-    suite::machine(|| Sessions::new(Store::default()), &all);
+    suite::machine(|| Sessions::new(Store::default()), &all, &queries());
 }

@@ -174,19 +174,19 @@ impl<'a, A: Agreement> Bench<'a, A> {
 
     /// Does `text` somewhere, and says what the tape's length was then.
     pub(super) fn perform(&mut self, text: &Bytes) -> u64 {
-        self.insist(|| Request::Submit(Submit(text.clone())))
+        let running = self.ids.iter().copied().filter(|id| !self.cut_off.contains(id));
+        self.insist(&running.collect::<Vec<_>>(), || Request::Submit(Submit(text.clone())))
     }
 
-    /// The length of the tape, as a query at `first`, or at another if that one refuses, sees it.
-    pub(super) fn look(&mut self) -> u64 {
-        self.insist(|| Request::Query(Query(Bytes::new())))
+    /// The length of the tape, as a query at this member sees it.
+    pub(super) fn look(&mut self, id: NodeId) -> u64 {
+        self.insist(&[id], || Request::Query(Query(Bytes::new())))
     }
 
-    fn insist(&mut self, request: impl Fn() -> Asked<A>) -> u64 {
+    /// Asks one after the other until somebody does it.
+    fn insist(&mut self, whom: &[NodeId], request: impl Fn() -> Asked<A>) -> u64 {
         for turn in 0..1000 {
-            let running: Vec<NodeId> =
-                self.ids.iter().copied().filter(|id| !self.cut_off.contains(id)).collect();
-            let ticket = self.ask(running[turn % running.len()], request());
+            let ticket = self.ask(whom[turn % whom.len()], request());
             let mut heard = None;
             self.until("an answer", |bench| {
                 heard = bench.answer(ticket);

@@ -1,3 +1,5 @@
-//! The conformance suites, and what a replica does with snapshots, restarts and bad weather.
+//! The conformance suites: what passes them, and what they must not let pass.
+
+mod broken;
 
 mod suites;

@@ -10,11 +10,11 @@ use paxosrsm::{
 };
 use protocol::{Lsn, NodeId};
 
-fn members(count: u16) -> Vec<NodeId> {
+pub(crate) fn members(count: u16) -> Vec<NodeId> {
     (1..=count).map(NodeId).collect()
 }
 
-fn paxos_of(
+pub(crate) fn paxos_of(
     members: &[NodeId],
 ) -> impl Fn(NodeId, u64, Index, Vec<(Lsn, paxos::Record)>) -> Result<paxos::Paxos, String> {
     move |me, seed, applied, records| {
@@ -45,7 +45,7 @@ fn a_tape_is_a_state_machine() {
     let words = ["", "a", "b", "a", "a longer one"];
     let commands: Vec<Text> =
         words.iter().map(|word| Text(Bytes::from_static(word.as_bytes()))).collect();
-    suite::machine(Tape::default, &commands);
+    suite::machine(Tape::default, &commands, &[Text(Bytes::new())]);
 }
 
 #[test]
@@ -67,5 +67,6 @@ fn a_machine_in_its_coat_is_a_state_machine() {
         perform(3, 9, "c"),
         perform(3, 8, "stale"),
     ];
-    suite::machine(|| Sessions::with_limit(Tape::default(), 2), &commands);
+    let fresh = || Sessions::with_limit(Tape::default(), 2);
+    suite::machine(fresh, &commands, &[Text(Bytes::new())]);
 }
