@@ -13,13 +13,25 @@ use crate::{
     kv::Kv,
     rare::{Rare, Sight},
     shape::{Shape, mutinous},
-    verdict,
+    trace, verdict,
 };
 
 /// How long the storm of a random day lasts.
 pub const STORM: Duration = Duration::from_millis(2500);
 /// How long the store may take to come to rest when everything is healed.
 pub const REST: Duration = Duration::from_secs(30);
+
+/// The environment variable that names a seed which must fail: whoever never saw a failure
+/// reported does not know that one would be.
+pub const CANARY: &str = "SYNOD_CANARY";
+/// What a seed says that was told to fail.
+pub const CANARY_SONG: &str = "canary: this seed was told to fail";
+
+/// Whether this seed must fail.
+#[must_use]
+pub fn canary(seed: u64) -> bool {
+    std::env::var(CANARY).is_ok_and(|named| named.parse() == Ok(seed))
+}
 
 /// What a day was worth.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -120,14 +132,19 @@ pub fn live(
     plan: Plan,
     transcript: Option<&mut Vec<String>>,
 ) -> Result<Done, Trouble> {
+    let canary = canary(plan.seed);
     let mut world = Kv::world(shape, plan);
-    if transcript.is_some() {
+    if transcript.is_some() || trace::wanted() {
         world.trace();
     }
     let ended = panic::catch_unwind(AssertUnwindSafe(|| {
         world.run(REST)?;
+        if canary {
+            return Err(trouble(&world, CANARY_SONG.into()));
+        }
         judged(&world)
     }));
+    trace::add(world.transcript());
     if let Some(transcript) = transcript {
         transcript.extend_from_slice(world.transcript());
     }
@@ -157,6 +174,16 @@ pub fn judged(world: &World<Kv>) -> Result<Done, Trouble> {
     rare.add(Sight::SecondLeaderChose, kv.judge.takeovers);
     rare.add(Sight::HoleFilled, replayed.noops);
     rare.add(Sight::AnsweredFromMemory, replayed.from_memory);
+    let toll = &world.toll;
+    rare.add(Sight::MessageLost, toll.lost);
+    rare.add(Sight::ThreeGroups, toll.three_groups);
+    rare.add(Sight::DeafMissed, toll.unheard);
+    rare.add(Sight::DelayedPath, toll.delayed);
+    rare.add(Sight::TornWrite, toll.torn);
+    rare.add(Sight::SlowNode, toll.slowed);
+    rare.add(Sight::DiskGone, toll.refused);
+    rare.add(Sight::TwinCompared, toll.compared);
+    rare.add(Sight::RepeatHarmless, toll.repeated);
     let history = &kv.clients.history;
     let count = |wanted: fn(&Outcome) -> bool| {
         history.iter().filter(|operation| wanted(&operation.outcome)).count() as u64

@@ -17,7 +17,7 @@ use paxos::{
     invariants::{Judge, witness_reply, witness_request},
 };
 use paxosrsm::{
-    Replica, Restored, Sessions,
+    Agreement, Replica, Restored, Sessions,
     message::{Output, Reply, Request},
 };
 use protocol::{NodeId, Time, Word};
@@ -139,6 +139,24 @@ impl Kv {
         })
     }
 
+    /// A node's next life, from its disk.
+    fn born(&self, node: NodeId, seed: u64, records: Vec<Record<Node>>) -> Node {
+        let fresh = || Restored::fresh(Sessions::with_limit(Store::default(), self.shape.sessions));
+        let restored = match self.disks.newest(node) {
+            Some((_, image)) => Restored::open(image).expect("a durable snapshot can be opened"),
+            None => fresh(),
+        };
+        let applied = Slot(restored.applied.0);
+        let paxos = Paxos::recover(self.shape.paxos(node), seed, applied, records)
+            .expect("the configuration is sound");
+        assert!(
+            paxos.ledger().floor() <= applied,
+            "S12 order: {node} comes back with a floor of {}, but its snapshot covers {applied}",
+            paxos.ledger().floor()
+        );
+        Replica::new(self.shape.replica(node), paxos, restored)
+    }
+
     fn with_clients(&mut self, io: &mut Io<Node>, act: impl FnOnce(&mut Clients, &mut Around<'_>)) {
         let mut around =
             Around { io, alarms: &mut self.alarms, rare: &mut self.rare, down: &self.down };
@@ -170,21 +188,60 @@ impl Subject for Kv {
             self.rare.saw(Sight::AllDown);
         }
         self.down.remove(&node);
-        let fresh = || Restored::fresh(Sessions::with_limit(Store::default(), self.shape.sessions));
-        let restored = match self.disks.newest(node) {
-            Some((_, image)) => Restored::open(image).expect("a durable snapshot can be opened"),
-            None => fresh(),
-        };
-        let applied = Slot(restored.applied.0);
-        let paxos = Paxos::recover(self.shape.paxos(node), seed, applied, records)
-            .expect("the configuration is sound");
-        assert!(
-            paxos.ledger().floor() <= applied,
-            "S12 order: {node} comes back with a floor of {}, but its snapshot covers {applied}",
-            paxos.ledger().floor()
-        );
-        self.watch.born(node, restored.applied);
-        Replica::new(self.shape.replica(node), paxos, restored)
+        let core = self.born(node, seed, records);
+        self.watch.born(node, core.applied());
+        core
+    }
+
+    fn twin(&self, node: NodeId, seed: u64, records: Vec<Record<Node>>) -> Option<Node> {
+        Some(self.born(node, seed, records))
+    }
+
+    /// Whoever writes an image tells its replica how long it is.
+    fn twin_output(&self, output: Output) {
+        if let Output::Save { image, .. } = output {
+            drop(image.write());
+        }
+    }
+
+    fn state(&self, core: &Node) -> String {
+        format!("{core:?}")
+    }
+
+    fn lasting(&self, core: &Node) -> String {
+        format!("{:?} {:?} {}", core.agreement().ledger(), core.applied(), core.chain())
+    }
+
+    /// What nodes ask each other about agreement may come any number of times.
+    fn harmless(&self, request: &Request<paxos::Request>) -> bool {
+        matches!(
+            request,
+            Request::Engine(
+                paxos::Request::Prepare(_)
+                    | paxos::Request::Accept(_)
+                    | paxos::Request::Heartbeat(_)
+                    | paxos::Request::Probe(_)
+                    | paxos::Request::Fetch(_)
+            )
+        )
+    }
+
+    fn describe(&self, _: NodeId, core: &Node) -> String {
+        let (seen, own) = (Agreement::status(core.agreement()), core.agreement().status());
+        let leader = seen.leader.map_or("nobody".into(), |leader| leader.to_string());
+        format!(
+            "{} in {}, follows {leader}; knows {} chosen, applied {}; {} undecided, {} queued",
+            seen.role,
+            seen.ballot,
+            seen.chosen.0,
+            core.applied().0,
+            own.undecided,
+            own.queued
+        )
+    }
+
+    fn waits(&self, now: Time) -> Vec<String> {
+        self.clients.waits(now)
     }
 
     fn output(&mut self, node: NodeId, output: Output, io: &mut Io<Node>) {

@@ -33,7 +33,8 @@
 //!
 //! [`shape`] says what kind of day it is, [`kv`] is the world's subject with its clients and
 //! disks, [`verdict`] judges the end, [`day`] runs one seed, [`rare`] counts what hardly ever
-//! happens, [`scene`] is for days with a script, [`hunt`] goes after planted bugs.
+//! happens, [`topology`] lists kinds of days, [`mod@trace`] keeps their whole story, [`mod@play`]
+//! and [`scene`] are for days with a script, [`hunt`] goes after planted bugs.
 
 pub mod shape;
 
@@ -44,6 +45,14 @@ pub mod verdict;
 pub mod day;
 
 pub mod rare;
+
+pub mod topology;
+
+pub mod trace;
+
+pub mod play;
+
+pub mod digest;
 
 pub mod scene;
 

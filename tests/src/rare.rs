@@ -39,11 +39,29 @@ pub enum Sight {
     GivenUp,
     /// Somebody caught up by entries.
     CaughtUpByEntries,
+    /// A message got lost by chance.
+    MessageLost,
+    /// A message was swallowed while the nodes were in three groups.
+    ThreeGroups,
+    /// A message did not reach a node that is deaf.
+    DeafMissed,
+    /// A message took a path of four or five seconds.
+    DelayedPath,
+    /// A power cut left a part of what was being written.
+    TornWrite,
+    /// An event waited its turn at a node that is ten times slower.
+    SlowNode,
+    /// A node whose disk is gone refused to start.
+    DiskGone,
+    /// The whole state of a node was compared with its twin's.
+    TwinCompared,
+    /// A message came to a twin twice and changed nothing.
+    RepeatHarmless,
 }
 
 impl Sight {
     /// Every sight.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 26] = [
         Self::SecondLeaderChose,
         Self::HoleFilled,
         Self::SnapshotTaken,
@@ -61,6 +79,15 @@ impl Sight {
         Self::SickLeaderReplaced,
         Self::GivenUp,
         Self::CaughtUpByEntries,
+        Self::MessageLost,
+        Self::ThreeGroups,
+        Self::DeafMissed,
+        Self::DelayedPath,
+        Self::TornWrite,
+        Self::SlowNode,
+        Self::DiskGone,
+        Self::TwinCompared,
+        Self::RepeatHarmless,
     ];
 
     /// What it is called in a report.
@@ -84,6 +111,15 @@ impl Sight {
             Self::SickLeaderReplaced => "leader with a slow disk replaced",
             Self::GivenUp => "client gave up",
             Self::CaughtUpByEntries => "caught up by entries",
+            Self::MessageLost => "message lost",
+            Self::ThreeGroups => "message lost between three groups",
+            Self::DeafMissed => "message missed by a deaf node",
+            Self::DelayedPath => "message on a path of 4-5 s",
+            Self::TornWrite => "write torn by a power cut",
+            Self::SlowNode => "event waited at a slow node",
+            Self::DiskGone => "start refused without a disk",
+            Self::TwinCompared => "state compared with a twin's",
+            Self::RepeatHarmless => "repeated message changed nothing",
         }
     }
 }

@@ -1,19 +1,22 @@
 //! A day with a script: who asks what of whom, who is cut off, who loses power, and what must be
 //! so afterwards. The weather's invariants are checked all the while.
 
-use std::{ops::Range, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use histcheck::{Action, Answer, Operation, Outcome};
 use paxosrsm::message::{Reply, Submit};
 use protocol::NodeId;
-use sim::{Fault, Plan, Scenario, Trouble, World};
+use sim::{Fault, Plan, Trouble, WATCHDOG, World};
 
 use crate::{
     day::{Done, REST, judged},
     kv::{Kv, Order, RAW},
     shape::Shape,
+    trace,
 };
+
+pub use crate::play::play;
 
 /// How far a scene moves at a time while it waits for something.
 const STEP: Duration = Duration::from_millis(1);
@@ -46,6 +49,9 @@ impl Scene {
     #[must_use]
     pub fn new(shape: Shape, plan: Plan) -> Self {
         let mut world = Kv::world(shape, plan);
+        if trace::wanted() {
+            world.trace();
+        }
         world.start();
         Self { world, raw: RAW }
     }
@@ -89,11 +95,12 @@ impl Scene {
         self.world.run_until(self.world.now().plus(time))
     }
 
-    /// Lets time pass until `so`, and says how long it took.
+    /// Lets time pass until `so`, and says how long it took. Nobody waits longer than
+    /// [`WATCHDOG`].
     ///
     /// # Errors
     ///
-    /// If it is not so within `limit`, or the first trouble.
+    /// If it is not so within `limit`: with where everybody stands and waits. Or the first trouble.
     pub fn until(
         &mut self,
         limit: Duration,
@@ -101,9 +108,10 @@ impl Scene {
         so: impl Fn(&Self) -> bool,
     ) -> Result<Duration, Trouble> {
         let begun = self.world.now();
+        let limit = limit.min(WATCHDOG);
         while !so(self) {
             if self.world.now().since(begun) >= limit {
-                return Err(self.trouble(format!("not within {limit:?}: {what}")));
+                return Err(self.world.stuck(&format!("not within {limit:?}: {what}")));
             }
             self.pass(STEP)?;
         }
@@ -255,11 +263,18 @@ impl Scene {
             match sim::Subject::at_rest(&self.world.subject, &self.world.view()) {
                 Ok(()) => return judged(&self.world),
                 Err(what) if self.world.now() >= deadline => {
-                    return Err(self.trouble(format!("never came to rest: {what}")));
+                    return Err(self.world.stuck(&format!("never came to rest: {what}")));
                 }
                 Err(_) => self.pass(STEP * 20)?,
             }
         }
+    }
+}
+
+/// If somebody wants the story, it is written however the scene ends.
+impl Drop for Scene {
+    fn drop(&mut self) {
+        trace::add(self.world.transcript());
     }
 }
 
@@ -285,35 +300,6 @@ pub fn append(key: &str, value: impl Into<Vec<u8>>) -> Action {
 #[must_use]
 pub fn tokens(value: Option<&Vec<u8>>) -> usize {
     value.map_or(0, |value| value.iter().filter(|byte| **byte == b']').count())
-}
-
-/// Plays a scenario with each of these seeds, and records what it did under `name`. Each play ends
-/// with what it was worth and a figure of its own; `figure` puts all of them into words, given in
-/// rising order.
-///
-/// # Panics
-///
-/// At the first trouble, with its seed.
-pub fn play(
-    name: &str,
-    seeds: Range<u64>,
-    figure: impl FnOnce(&[u64]) -> String,
-    act: impl Fn(u64) -> Result<(Done, u64), Trouble>,
-) {
-    let mut scenario = Scenario::default();
-    let mut figures = Vec::new();
-    for seed in seeds {
-        let (done, own) = act(seed).unwrap_or_else(|trouble| {
-            panic!("{name}, seed {seed}: {}: {}", trouble.at, trouble.what)
-        });
-        scenario.seeds += 1;
-        scenario.events += done.events;
-        scenario.acknowledged += done.acknowledged;
-        figures.push(own);
-    }
-    figures.sort_unstable();
-    scenario.figure = figure(&figures);
-    scenario.write(name);
 }
 
 /// The largest figure, in virtual milliseconds, after these words.

@@ -1,5 +1,5 @@
 //! The history file: one operation per line of JSON, so that it can be read by eye, cut by line
-//! and written by anything.
+//! and written by anything. Lines with a `mark` say what was done to the servers.
 
 use std::io::{BufRead, Read, Write};
 
@@ -58,8 +58,43 @@ pub struct Header {
 pub struct History {
     /// Its first line, if it has one.
     pub header: Option<Header>,
-    /// All other lines, in the order of the file.
+    /// What clients asked and heard, in the order of the file.
     pub operations: Vec<Operation>,
+    /// What was done to the servers, in the order of the file. No verdict rests on it.
+    pub marks: Vec<Mark>,
+}
+
+/// Something that was done to the servers or happened to them, for people to see beside what
+/// clients heard.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// What, in a few words: `killed replica 2`.
+    pub mark: String,
+    /// When it was or began, on the clock of the operations.
+    pub at: u64,
+    /// When it ended, if it lasted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<u64>,
+    /// Of which kind it is.
+    #[serde(default)]
+    pub kind: MarkKind,
+}
+
+/// Of which kind a mark is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum MarkKind {
+    /// A server stopped.
+    Kill,
+    /// It is back.
+    Back,
+    /// Servers cannot hear each other, or can again.
+    Cut,
+    /// Another server leads.
+    Leader,
+    /// Anything else.
+    #[default]
+    Note,
 }
 
 /// Reads a whole history. Blank lines are skipped; a malformed one ends with its number.
@@ -88,8 +123,13 @@ pub fn read(mut from: impl BufRead) -> Result<History, Error> {
             history.header = Some(header);
             continue;
         }
-        let spelled: Spelled = serde_json::from_slice(&line).map_err(|e| fault(e.to_string()))?;
-        history.operations.push(spelled.operation().map_err(fault)?);
+        match serde_json::from_slice::<Spelled>(&line) {
+            Ok(spelled) => history.operations.push(spelled.operation().map_err(fault)?),
+            Err(error) => match serde_json::from_slice::<Mark>(&line) {
+                Ok(mark) => history.marks.push(mark),
+                Err(_) => return Err(fault(error.to_string())),
+            },
+        }
     }
     Ok(history)
 }
@@ -131,6 +171,17 @@ impl<W: Write> Writer<W> {
     pub fn record(&mut self, operation: &Operation) -> Result<(), Error> {
         serde_json::to_writer(&mut self.to, &Spelled::of(operation))
             .map_err(std::io::Error::from)?;
+        self.to.write_all(b"\n")?;
+        Ok(())
+    }
+
+    /// Adds one mark.
+    ///
+    /// # Errors
+    ///
+    /// If the line cannot be written.
+    pub fn mark(&mut self, mark: &Mark) -> Result<(), Error> {
+        serde_json::to_writer(&mut self.to, mark).map_err(std::io::Error::from)?;
         self.to.write_all(b"\n")?;
         Ok(())
     }

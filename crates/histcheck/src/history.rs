@@ -183,10 +183,18 @@ pub(crate) fn shown_or_missing(text: Option<&Text>) -> String {
     text.map_or_else(|| "nothing".into(), |text| shown(text))
 }
 
-impl fmt::Display for Operation {
+impl Operation {
+    /// What was asked and heard, without who and when.
+    pub(crate) fn words(&self) -> String {
+        Words(self).to_string()
+    }
+}
+
+struct Words<'a>(&'a Operation);
+
+impl fmt::Display for Words<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "#{} client {} ", self.id, self.client)?;
-        match &self.action {
+        match &self.0.action {
             Action::Get { .. } => write!(f, "get")?,
             Action::Put { value, .. } => write!(f, "put {}", shown(value))?,
             Action::Append { value, .. } => write!(f, "append {}", shown(value))?,
@@ -196,7 +204,7 @@ impl fmt::Display for Operation {
             }
             Action::Txn { steps } => write!(f, "transaction of {} steps", steps.len())?,
         }
-        match &self.outcome {
+        match &self.0.outcome {
             Outcome::Ok(Answer::Done) => write!(f, " -> done")?,
             Outcome::Ok(Answer::Value(seen)) => {
                 write!(f, " -> {}", shown_or_missing(seen.as_ref()))?;
@@ -206,9 +214,16 @@ impl fmt::Display for Operation {
             Outcome::Fail => write!(f, " -> refused")?,
             Outcome::Unknown => write!(f, " -> unknown")?,
         }
-        if let Some(version) = self.version {
-            write!(f, " at version {version}")?;
+        match self.0.version {
+            Some(version) => write!(f, " at version {version}"),
+            None => Ok(()),
         }
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} client {} {}", self.id, self.client, Words(self))?;
         match self.finish {
             Some(finish) => write!(f, "  [{} .. {} ns]", self.call, finish),
             None => write!(f, "  [{} ns ..]", self.call),

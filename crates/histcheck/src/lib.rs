@@ -43,13 +43,13 @@
 //! # What was left out
 //!
 //! Transactions are read and kept, and their keys are left unchecked; strict serializability will
-//! be a second checker beside this one. There is no picture of a violation other than its few
-//! lines. Sequential consistency and other weaker promises are nobody's here.
+//! be a second checker beside this one. Sequential consistency and other weaker promises are nobody's here.
 //!
 //! # Reading order
 //!
 //! [`history`], [`mod@file`], [`linearizable`], then `problem` (what is asked), `situation` and
-//! `search` (the answer), `tree`, `runs` and `links` (what makes it fast) and `explain`.
+//! `search` (the answer), `tree`, `runs` and `links` (what makes it fast) and `explain`; [`mod@timeline`] is
+//! the picture.
 
 pub mod history;
 
@@ -73,6 +73,9 @@ mod search;
 
 mod explain;
 
-pub use file::{Error, Header, History, Writer, read};
+pub mod timeline;
+
+pub use file::{Error, Header, History, Mark, MarkKind, Writer, read};
 pub use history::{Action, Answer, Operation, Outcome, Step, Text, Verb};
 pub use linearizable::{Counts, GaveUp, Report, Verdict, Violation, check};
+pub use timeline::timeline;

@@ -55,4 +55,4 @@ pub use register::Scenario;
 pub use shrink::shrink;
 pub use stage::Stage;
 pub use weather::{Climate, Fault, Plan};
-pub use world::{Io, Subject, Trouble, View, World};
+pub use world::{Io, Subject, Toll, Trouble, View, WATCHDOG, World};

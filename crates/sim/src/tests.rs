@@ -1,5 +1,7 @@
 //! The simulator on a core of a few lines: it must notice what it is there to notice.
 
+mod selfchecks;
+
 use std::time::Duration;
 
 use protocol::{Caller, Core, Effects, Event, Free, Lsn, NodeId, Time, Word};

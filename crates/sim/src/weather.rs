@@ -23,6 +23,11 @@ pub struct Climate {
     pub patience: Duration,
 }
 
+/// How long a delayed path takes.
+pub const DELAYED: (Duration, Duration) = (Duration::from_secs(4), Duration::from_secs(5));
+/// How many times slower than usual a slow node is.
+pub const SLOWNESS: u32 = 10;
+
 impl Climate {
     /// A local network and a quiet disk.
     #[must_use]
@@ -54,12 +59,22 @@ pub enum Fault {
     Deaf(NodeId),
     /// Messages flow within each group only, until healed.
     Partition(Vec<Vec<NodeId>>),
+    /// Messages from the first to the second take so long, until healed.
+    Delay(NodeId, NodeId, (Duration, Duration)),
     /// All links work again.
     Heal,
     /// A node does nothing for so long, then goes on as if no time had passed.
     Pause(NodeId, Duration),
     /// A node's syncs take this long until the time is over.
     SlowDisk(NodeId, Duration),
+    /// A node works so many times slower than usual, and its clock runs as slowly.
+    Slow(NodeId, u32),
+    /// A slow node is as quick as usual again; its clock stays behind.
+    Quick(NodeId),
+    /// A node loses power and its disk is not there any more: it refuses to start.
+    LoseDisk(NodeId),
+    /// The disk is there again, with what was on it.
+    FindDisk(NodeId),
 }
 
 /// A whole bad day.
@@ -120,8 +135,35 @@ impl Plan {
             plan.one_fault(&mut rng, (at, pace), node, nodes, classes);
             at = at.plus(rng.between(Duration::from_millis(5), pace * 2));
         }
+        if classes != 0 {
+            plan.oddities(seed, nodes, length);
+        }
         plan.faults.sort_by_key(|(at, _)| *at);
         plan
+    }
+
+    /// On some days, what is rarer: a path that is delayed, a node that is deaf, one that is slow,
+    /// one that cannot find its disk for a while.
+    fn oddities(&mut self, seed: u64, nodes: &[NodeId], length: Duration) {
+        let mut rng = Rng::new(seed).fork(0x0D_D1_7E);
+        let mut some = || nodes[rng.below(nodes.len() as u64) as usize];
+        let (node, other) = (some(), some());
+        let at = Time::ZERO.plus(rng.between(Duration::from_millis(50), length / 2));
+        let end = at.plus(rng.between(Duration::from_millis(100), length / 2));
+        let (fault, over) = match rng.below(16) {
+            0 => (Fault::Delay(node, other, DELAYED), Fault::Heal),
+            1 => (Fault::Deaf(node), Fault::Heal),
+            2 => (Fault::Slow(node, SLOWNESS), Fault::Quick(node)),
+            3 => {
+                self.faults.push((end, Fault::FindDisk(node)));
+                // Somebody tries in vain in the meantime.
+                self.faults.push((at.plus(Duration::from_millis(50)), Fault::Restart(node)));
+                (Fault::LoseDisk(node), Fault::Restart(node))
+            }
+            _ => return,
+        };
+        self.faults.push((at, fault));
+        self.faults.push((end, over));
     }
 
     /// One fault of a class that is on today, and its end.

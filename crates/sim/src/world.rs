@@ -2,7 +2,13 @@
 
 mod events;
 
+mod faults;
+
 mod links;
+
+mod node;
+
+mod report;
 
 pub mod subject;
 
@@ -12,27 +18,14 @@ use std::{
     time::Duration,
 };
 
-use protocol::{CallId, Core, Desk, Lsn, NodeId, Rng, Time};
+use protocol::{CallId, Core, NodeId, Rng, Time};
 
 use crate::{Fault, Plan};
 
+pub use faults::Toll;
+pub(crate) use node::Node;
+pub use report::WATCHDOG;
 pub use subject::{Io, Output, Record, Reply, Subject, View};
-
-pub(crate) struct Node<C: Core> {
-    desk: Option<Desk<C>>,
-    /// What a crash cannot take.
-    durable: Vec<Record<C>>,
-    /// Saved, and not durable yet.
-    pending: Vec<Record<C>>,
-    saved: Lsn,
-    syncing: bool,
-    sync_since: Time,
-    unhealthy: bool,
-    life: u64,
-    wake_at: Option<Time>,
-    paused_until: Time,
-    slow_until: Time,
-}
 
 /// Something is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,6 +53,8 @@ enum What<C: Core> {
 struct Entry<C: Core> {
     at: Time,
     number: u64,
+    /// It has waited its turn at a slow node already.
+    served: bool,
     what: What<C>,
 }
 
@@ -96,12 +91,21 @@ pub struct World<S: Subject> {
     number: u64,
     rng: Rng,
     io_rng: Rng,
+    /// What is checked when must not change what happens.
+    twin_rng: Rng,
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// How many groups the nodes are in, if they are.
+    groups: usize,
     deaf: BTreeSet<NodeId>,
+    /// Paths on which messages take so long.
+    delayed: BTreeMap<(NodeId, NodeId), (Duration, Duration)>,
     /// Calls by peers that wait for an answer: ticket -> caller, its life, call, and who answers.
     tickets: BTreeMap<u64, (NodeId, u64, CallId)>,
     next_ticket: u64,
-    outstanding: BTreeSet<(NodeId, u64, CallId)>,
+    /// Calls that wait for an answer: caller, its life, call -> whom, and since when.
+    outstanding: BTreeMap<(NodeId, u64, CallId), (NodeId, Time)>,
+    /// Events in a row without any time passing.
+    crowded: u64,
     hash: u64,
     /// Events so far.
     pub events: u64,
@@ -109,46 +113,37 @@ pub struct World<S: Subject> {
     pub messages: u64,
     /// Times a node lost power.
     pub crashes: u64,
+    /// What was really done to the world.
+    pub toll: Toll,
     transcript: Option<Vec<String>>,
 }
 
 impl<S: Subject> World<S> {
     /// A world of `nodes`, all down until [`start`](Self::start).
     pub fn new(subject: S, nodes: &[NodeId], plan: Plan) -> Self {
-        let node = |node: &NodeId| {
-            let it = Node {
-                desk: None,
-                durable: Vec::new(),
-                pending: Vec::new(),
-                saved: Lsn(0),
-                syncing: false,
-                sync_since: Time::ZERO,
-                unhealthy: false,
-                life: 0,
-                wake_at: None,
-                paused_until: Time::ZERO,
-                slow_until: Time::ZERO,
-            };
-            (*node, it)
-        };
         let rng = Rng::new(plan.seed);
         let mut world = Self {
             subject,
-            nodes: nodes.iter().map(node).collect(),
+            nodes: nodes.iter().map(|node| (*node, Node::new())).collect(),
             now: Time::ZERO,
             heap: BinaryHeap::new(),
             number: 0,
             io_rng: rng.fork(2),
+            twin_rng: rng.fork(3),
             rng: rng.fork(1),
             cuts: BTreeSet::new(),
+            groups: 0,
             deaf: BTreeSet::new(),
+            delayed: BTreeMap::new(),
             tickets: BTreeMap::new(),
             next_ticket: PEER_TICKET,
-            outstanding: BTreeSet::new(),
+            outstanding: BTreeMap::new(),
+            crowded: 0,
             hash: 0xcbf2_9ce4_8422_2325,
             events: 0,
             messages: 0,
             crashes: 0,
+            toll: Toll::default(),
             transcript: None,
             plan,
         };
@@ -195,7 +190,8 @@ impl<S: Subject> World<S> {
         self.push(Duration::ZERO, What::Timer(0));
     }
 
-    /// Runs the storm, then heals the world and demands rest within `patience`.
+    /// Runs the storm, then heals the world and demands rest within `patience`, which is at most
+    /// [`WATCHDOG`].
     ///
     /// # Errors
     ///
@@ -204,29 +200,32 @@ impl<S: Subject> World<S> {
         self.start();
         self.run_until(self.plan.storm_until)?;
         self.calm();
-        let deadline = self.now.plus(patience);
+        let deadline = self.now.plus(patience.min(WATCHDOG));
         loop {
             match self.subject.at_rest(&self.view()) {
                 Ok(()) => return Ok(()),
                 Err(what) if self.now >= deadline => {
-                    let what = format!("never came to rest: {what}");
-                    return Err(Trouble { at: self.now, node: NodeId(0), what });
+                    return Err(self.stuck(&format!("never came to rest: {what}")));
                 }
                 Err(_) => self.run_until(self.now.plus(Duration::from_millis(50)))?,
             }
         }
     }
 
-    /// Everything is healed: links, disks, pauses, dead nodes.
+    /// Everything is healed: links, disks, pauses, dead nodes. A disk that was lost is found.
     pub fn calm(&mut self) {
         self.heap.retain(|Reverse(entry)| !matches!(entry.what, What::Fault(_)));
         self.plan.climate = crate::Climate::calm();
         self.cuts.clear();
+        self.groups = 0;
         self.deaf.clear();
+        self.delayed.clear();
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         for node in nodes {
+            self.quicken(node);
             if let Some(it) = self.nodes.get_mut(&node) {
                 it.slow_until = self.now;
+                it.disk_gone = false;
                 it.paused_until = it.paused_until.min(self.now);
             }
             self.restart(node);
@@ -241,58 +240,12 @@ impl<S: Subject> World<S> {
     pub fn run_until(&mut self, end: Time) -> Result<(), Trouble> {
         while self.heap.peek().is_some_and(|Reverse(entry)| entry.at <= end) {
             if let Some(Reverse(entry)) = self.heap.pop() {
-                self.now = self.now.max(entry.at);
+                self.pass(entry.at)?;
                 self.happen(entry)?;
             }
         }
         self.now = self.now.max(end);
         Ok(())
-    }
-
-    /// Does something to the world now.
-    pub fn fault(&mut self, fault: &Fault) {
-        match fault {
-            Fault::Crash(node) => self.crash(*node),
-            Fault::Restart(node) => self.restart(*node),
-            Fault::CrashAll => {
-                for node in self.nodes.keys().copied().collect::<Vec<_>>() {
-                    self.crash(node);
-                }
-            }
-            Fault::Cut(from, to) => {
-                self.cuts.insert((*from, *to));
-            }
-            Fault::Partition(groups) => {
-                self.cuts.clear();
-                let home = |node| groups.iter().position(|group| group.contains(node));
-                for from in self.nodes.keys() {
-                    for to in self.nodes.keys() {
-                        if home(from) != home(to) {
-                            self.cuts.insert((*from, *to));
-                        }
-                    }
-                }
-            }
-            Fault::Deaf(node) => {
-                self.deaf.insert(*node);
-            }
-            Fault::Heal => {
-                self.cuts.clear();
-                self.deaf.clear();
-            }
-            Fault::Pause(node, length) => {
-                let until = self.now.plus(*length);
-                if let Some(it) = self.nodes.get_mut(node) {
-                    it.paused_until = until;
-                }
-            }
-            Fault::SlowDisk(node, length) => {
-                let until = self.now.plus(*length);
-                if let Some(it) = self.nodes.get_mut(node) {
-                    it.slow_until = until;
-                }
-            }
-        }
     }
 
     /// Asks `node` something now, as its own process would.

@@ -12,12 +12,17 @@ use std::{
 use sim::{Trouble, shrink};
 use synod_tests::{
     day::{self, Done},
+    digest,
     hunt::{BUGS, hunt},
+    play::{Line, replay, seeds},
     rare::Rare,
-    shape::Shape,
+    topology::{ALL, Topology},
 };
 
-const USAGE: &str = "usage: weather sim [--seeds A..B | --seed N [--trace] | --minutes M]
+const USAGE: &str = "usage: weather list
+       weather sim [--scenario NAME] [--seeds A..B | --seed N [--trace] | --minutes M]
+       weather soak NAME A..B
+       weather digest SEED
        weather bugs
        weather hunt NAME     (with SYNOD_PLANTED_BUG=NAME and the feature `planted`)";
 
@@ -36,21 +41,23 @@ fn main() -> ExitCode {
             BUGS.iter().for_each(|(name, _)| println!("{name}"));
             ExitCode::SUCCESS
         }
+        ["list"] => {
+            ALL.iter().for_each(|it| println!("{:<12} {}", it.name, it.about));
+            ExitCode::SUCCESS
+        }
         ["hunt", name] => go_hunting(name),
-        ["sim"] => days(SEEDS, None),
-        ["sim", "--seeds", range] => match seeds(range) {
-            Some(range) => days(range, None),
-            None => usage(),
+        ["digest", seed] => seed.parse().map_or_else(
+            |_| usage(),
+            |seed| {
+                println!("{}", digest::of_image(seed));
+                ExitCode::SUCCESS
+            },
+        ),
+        ["soak", name, range] => match (Topology::named(name), seeds(range)) {
+            (Some(topology), Some(range)) => soak(topology, range),
+            _ => usage(),
         },
-        ["sim", "--minutes", minutes] => match minutes.parse::<u64>() {
-            Ok(minutes) => days(0..u64::MAX, Some(Duration::from_secs(60 * minutes))),
-            Err(_) => usage(),
-        },
-        ["sim", "--seed", seed] => match seed.parse() {
-            Ok(seed) => days(seed..seed + 1, None),
-            Err(_) => usage(),
-        },
-        ["sim", "--seed", seed, "--trace"] => seed.parse().map_or_else(|_| usage(), trace),
+        ["sim", flags @ ..] => Wanted::of(flags).map_or_else(usage, |wanted| wanted.run()),
         _ => usage(),
     }
 }
@@ -60,34 +67,69 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn seeds(range: &str) -> Option<Range<u64>> {
-    let (first, end) = range.split_once("..")?;
-    Some(first.parse().ok()?..end.parse().ok()?)
+/// What `sim` is asked for.
+struct Wanted {
+    topology: Topology,
+    seeds: Range<u64>,
+    limit: Option<Duration>,
+    trace: bool,
 }
 
-/// Runs days until one is bad or all are done.
-fn days(seeds: Range<u64>, limit: Option<Duration>) -> ExitCode {
-    quiet();
-    let begun = Instant::now();
-    let mut sum = Vec::new();
-    let mut rare = Rare::default();
-    for seed in seeds {
-        if limit.is_some_and(|limit| begun.elapsed() > limit) {
-            break;
-        }
-        match day::run(seed) {
-            Ok(done) => {
-                rare.merge(&done.rare);
-                sum.push(done);
+impl Wanted {
+    fn of(flags: &[&str]) -> Option<Self> {
+        let mut wanted = Self { topology: ALL[0], seeds: SEEDS, limit: None, trace: false };
+        let mut flags = flags.iter();
+        while let Some(flag) = flags.next() {
+            match *flag {
+                "--trace" => wanted.trace = true,
+                "--scenario" => wanted.topology = Topology::named(flags.next()?)?,
+                "--seeds" => wanted.seeds = seeds(flags.next()?)?,
+                "--seed" => {
+                    let seed: u64 = flags.next()?.parse().ok()?;
+                    wanted.seeds = seed..seed + 1;
+                }
+                "--minutes" => {
+                    let minutes: u64 = flags.next()?.parse().ok()?;
+                    wanted.limit = Some(Duration::from_secs(60 * minutes));
+                    wanted.seeds = 0..u64::MAX;
+                }
+                _ => return None,
             }
-            Err(trouble) => {
-                report(seed, &trouble);
-                return ExitCode::FAILURE;
-            }
         }
+        (!wanted.trace || wanted.seeds.end - wanted.seeds.start == 1).then_some(wanted)
     }
-    summary(&sum, &rare, begun.elapsed());
-    ExitCode::SUCCESS
+
+    fn run(self) -> ExitCode {
+        quiet();
+        if self.trace {
+            return trace(self.topology, self.seeds.start);
+        }
+        self.days()
+    }
+
+    /// Runs days until one is bad or all are done.
+    fn days(self) -> ExitCode {
+        let begun = Instant::now();
+        let mut sum = Vec::new();
+        let mut rare = Rare::default();
+        for seed in self.seeds {
+            if self.limit.is_some_and(|limit| begun.elapsed() > limit) {
+                break;
+            }
+            match self.topology.run(seed) {
+                Ok(done) => {
+                    rare.merge(&done.rare);
+                    sum.push(done);
+                }
+                Err(trouble) => {
+                    report(self.topology, seed, &trouble);
+                    return ExitCode::FAILURE;
+                }
+            }
+        }
+        summary(&sum, &rare, begun.elapsed());
+        ExitCode::SUCCESS
+    }
 }
 
 fn summary(days: &[Done], rare: &Rare, took: Duration) {
@@ -117,28 +159,27 @@ fn summary(days: &[Done], rare: &Rare, took: Duration) {
 }
 
 /// Says what was bad about a day, and which few of its events made it so.
-fn report(seed: u64, trouble: &Trouble) {
+fn report(topology: Topology, seed: u64, trouble: &Trouble) {
     println!("seed {seed} fails at {}: {}: {}", trouble.at, trouble.node, trouble.what);
     let kind = |what: &str| what.split(':').next().unwrap_or_default().to_owned();
     let fails = |plan: &sim::Plan| {
-        day::live(Shape::of_seed(seed), plan.clone(), None)
+        day::live(topology.shape(seed), plan.clone(), None)
             .is_err_and(|other| kind(&other.what) == kind(&trouble.what))
     };
-    let small = shrink(day::plan(seed), SHRINK_TRIES, fails);
-    println!("{:?}", Shape::of_seed(seed));
+    let small = shrink(topology.plan(seed), SHRINK_TRIES, fails);
+    println!("{:?}", topology.shape(seed));
     println!("{:?}", small.climate);
     println!("it fails the same way with these faults alone:");
     for (at, fault) in &small.faults {
         println!("{:>12}  {fault:?}", at.to_string());
     }
-    println!("replay: cargo xtask sim --seed {seed}");
+    println!("replay: {}", replay(topology.name, seed));
 }
 
 /// Runs one day and prints everything that happened.
-fn trace(seed: u64) -> ExitCode {
-    quiet();
+fn trace(topology: Topology, seed: u64) -> ExitCode {
     let mut transcript = Vec::new();
-    let ended = day::live(Shape::of_seed(seed), day::plan(seed), Some(&mut transcript));
+    let ended = day::live(topology.shape(seed), topology.plan(seed), Some(&mut transcript));
     for line in transcript {
         println!("{line}");
     }
@@ -152,6 +193,23 @@ fn trace(seed: u64) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs all of these days, with a line about each.
+fn soak(topology: Topology, seeds: Range<u64>) -> ExitCode {
+    quiet();
+    let mut failed = false;
+    for seed in seeds {
+        let begun = Instant::now();
+        let ended = topology.run(seed);
+        let took = begun.elapsed();
+        failed |= ended.is_err();
+        let ended = ended
+            .map(|done| (done.events, done.acknowledged, done.hash))
+            .map_err(|trouble| format!("{}: {}", trouble.at, trouble.what));
+        println!("{}", Line { name: topology.name.into(), seed, took, ended });
+    }
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 /// Goes after one planted bug.

@@ -111,6 +111,8 @@ pub struct Clients {
     shape: Shape,
     storm_until: Time,
     rng: Rng,
+    /// Clients whose requests take so long.
+    delays: BTreeMap<usize, (Duration, Duration)>,
 }
 
 /// Tickets from here on are a script's own.
@@ -130,6 +132,7 @@ impl Clients {
             shape: shape.clone(),
             storm_until,
             rng: Rng::new(seed).fork(0xC1_1E_47),
+            delays: BTreeMap::new(),
         };
         for _ in 0..shape.clients {
             let mut servers = shape.nodes();
@@ -190,6 +193,25 @@ impl Clients {
             Some(Operation::asked(open.id, client.name, open.since.0, open.action.clone()))
         }));
         record
+    }
+
+    /// The requests of `client` take so long to arrive from now on, or as long as usual.
+    pub fn delay(&mut self, client: usize, between: Option<(Duration, Duration)>) {
+        match between {
+            Some(between) => drop(self.delays.insert(client, between)),
+            None => drop(self.delays.remove(&client)),
+        }
+    }
+
+    /// Who waits for what, and since when.
+    pub(super) fn waits(&self, now: Time) -> Vec<String> {
+        let open = self.clients.iter().enumerate().filter_map(|(number, client)| {
+            let open = client.open.as_ref()?;
+            let asked = Operation::asked(open.id, client.name, open.since.0, open.action.clone());
+            let (tries, age) = (client.attempt, now.since(open.since));
+            Some(format!("client {number} for {age:?}, after {tries} tries in all: {asked}"))
+        });
+        open.collect()
     }
 
     pub(super) fn at_rest(&self) -> Result<(), String> {
@@ -261,7 +283,10 @@ impl Clients {
         let silence = Call::Hears { client, attempt, heard: Heard::Silence };
         around.after(after + self.shape.client_patience, silence);
         if !around.io.rng.chance(self.shape.client_loss) {
-            let travel = around.travel();
+            let travel = match self.delays.get(&client) {
+                Some((least, most)) => around.io.rng.between(*least, *most),
+                None => around.travel(),
+            };
             let deliver = Call::Deliver { client, attempt, to, bytes, changes };
             around.after(after + travel, deliver);
         }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use protocol::{NodeId, Rng, Time};
+use protocol::Rng;
 use sim::{Fault, Plan};
 use synod_tests::{
     day,
     scene::{Scene, append, at_most_ms, ms, play, put, tokens},
     shape::Shape,
+    topology::power_cuts,
 };
 
 #[test]
@@ -63,28 +64,6 @@ fn s8_9_02_each_in_turn_misses_writes_and_comes_back() {
     });
 }
 
-/// A plan in which nodes do little but lose power, often all of them at once.
-fn power_cuts(seed: u64, nodes: &[NodeId]) -> Plan {
-    let mut rng = Rng::new(seed).fork(0x8909);
-    let mut plan = Plan::calm(seed, Duration::from_secs(3));
-    plan.climate.sync.1 = Duration::from_millis(1 << rng.below(6));
-    let mut at = Time::ZERO.plus(Duration::from_millis(50));
-    while at < plan.storm_until {
-        let up = at.plus(rng.between(Duration::from_millis(1), Duration::from_millis(60)));
-        if rng.chance(200) {
-            plan.faults.push((at, Fault::CrashAll));
-            plan.faults.extend(nodes.iter().map(|node| (up, Fault::Restart(*node))));
-        } else {
-            let node = nodes[rng.below(nodes.len() as u64) as usize];
-            plan.faults.push((at, Fault::Crash(node)));
-            plan.faults.push((up, Fault::Restart(node)));
-        }
-        at = at.plus(rng.between(Duration::from_millis(5), Duration::from_millis(120)));
-    }
-    plan.faults.sort_by_key(|(at, _)| *at);
-    plan
-}
-
 /// Each promise, vote and refusal is compared with the speaker's disk as it leaves (S9), and each
 /// ballot with the life that used it first (S4), while nodes lose power at every kind of moment.
 #[test]
@@ -94,7 +73,7 @@ fn s8_9_09_no_promise_is_lost_and_no_ballot_used_twice() {
     play(name, 0..150, figure, |seed| {
         let mut shape = Shape::of_seed(seed);
         shape.timeout = Some(Duration::from_millis(20 << (seed % 3)));
-        let plan = power_cuts(seed, &shape.nodes());
+        let plan = power_cuts(seed, &shape);
         let done = day::live(shape, plan, None)?;
         let crashes = done.crashes;
         Ok((done, crashes))

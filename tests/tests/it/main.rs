@@ -11,10 +11,12 @@ mod kv;
 
 mod kv_faults;
 
-mod kv_weather;
-
-mod bounds;
-
 mod durable;
 
 mod regressions;
+
+mod checker;
+
+mod faults;
+
+mod harness;

@@ -4,21 +4,24 @@ use std::{cmp::Reverse, time::Duration};
 
 use protocol::{Desk, Lsn, NodeId, Time, Word};
 
-use super::{Entry, Io, PEER_TICKET, SICK_AFTER, Subject, What, World};
+use super::{Entry, Io, PEER_TICKET, SICK_AFTER, Subject, Trouble, What, World};
+
+/// Lives that begin with a twin beside them, per mille, if the subject makes twins.
+const TWINS: u64 = 40;
 
 impl<S: Subject> World<S> {
-    pub(super) fn start_sync(&mut self, node: NodeId) {
-        let Some(it) = self.nodes.get_mut(&node) else { return };
-        let Some(desk) = it.desk.as_mut() else { return };
-        for record in desk.records() {
+    pub(super) fn start_sync(&mut self, node: NodeId) -> Result<(), Trouble> {
+        let Some(it) = self.nodes.get_mut(&node) else { return Ok(()) };
+        let records = it.records().map_err(|what| Trouble { at: self.now, node, what })?;
+        for record in records {
             it.saved.0 += 1;
             if let Some(transcript) = &mut self.transcript {
                 transcript.push(format!("{:>12}  {node} saves {record:?}", self.now.to_string()));
             }
             it.pending.push((it.saved, record));
         }
-        if it.syncing || it.pending.is_empty() {
-            return;
+        if it.desk.is_none() || it.syncing || it.pending.is_empty() {
+            return Ok(());
         }
         it.syncing = true;
         it.sync_since = self.now;
@@ -31,21 +34,24 @@ impl<S: Subject> World<S> {
         if it.slow_until > self.now {
             takes += self.rng.between(Duration::ZERO, Duration::from_millis(1500));
         }
+        takes *= it.slowness;
         self.push(takes, What::Synced { node, life, count });
         if takes > SICK_AFTER {
             self.push(SICK_AFTER, What::Sick { node, life });
         }
+        Ok(())
     }
 
     pub(super) fn carry(&mut self, node: NodeId, word: Word<S::Core>) {
         match word {
             Word::Send { to, call, request } => {
                 let life = self.nodes.get(&node).map_or(0, |it| it.life);
-                self.outstanding.insert((node, life, call));
+                self.outstanding.insert((node, life, call), (to, self.now));
                 let patience = self.plan.climate.patience;
                 self.push(patience, What::Failed { node, life, to, call });
                 for travel in self.travels(node, to) {
                     if self.deaf.contains(&to) {
+                        self.toll.unheard += 1;
                         continue;
                     }
                     let request = request.clone();
@@ -81,8 +87,18 @@ impl<S: Subject> World<S> {
     pub(super) fn travels(&mut self, from: NodeId, to: NodeId) -> Vec<Duration> {
         self.messages += 1;
         let climate = &self.plan.climate;
-        if self.cuts.contains(&(from, to)) || self.rng.chance(climate.loss) {
+        if self.cuts.contains(&(from, to)) {
+            self.toll.cut += 1;
+            self.toll.three_groups += u64::from(self.groups > 2);
             return Vec::new();
+        }
+        if self.rng.chance(climate.loss) {
+            self.toll.lost += 1;
+            return Vec::new();
+        }
+        if let Some((least, most)) = self.delayed.get(&(from, to)) {
+            self.toll.delayed += 1;
+            return vec![self.rng.between(*least, *most)];
         }
         let copies = if self.rng.chance(climate.duplication) { 2 } else { 1 };
         (0..copies)
@@ -95,12 +111,15 @@ impl<S: Subject> World<S> {
 
     pub(super) fn crash(&mut self, node: NodeId) {
         let Some(it) = self.nodes.get_mut(&node) else { return };
+        it.twin = None;
         if it.desk.take().is_none() {
             return;
         }
         self.crashes += 1;
         // What was being written may be on the disk, up to some point.
         let kept = self.rng.below(it.pending.len() as u64 + 1) as usize;
+        self.toll.torn += u64::from(0 < kept && kept < it.pending.len());
+        self.toll.unwritten += u64::from(kept == 0 && !it.pending.is_empty());
         it.durable.extend(it.pending.drain(..kept));
         it.pending.clear();
         it.life += 1;
@@ -108,7 +127,7 @@ impl<S: Subject> World<S> {
         it.unhealthy = false;
         it.wake_at = None;
         let life = it.life;
-        self.outstanding.retain(|(caller, old, _)| *caller != node || *old == life);
+        self.outstanding.retain(|(caller, old, _), _| *caller != node || *old == life);
         self.subject.crashed(node);
     }
 
@@ -117,13 +136,24 @@ impl<S: Subject> World<S> {
         if it.desk.is_some() {
             return;
         }
+        if it.disk_gone {
+            // Whoever may have forgotten something does not vote (P7).
+            self.toll.refused += 1;
+            return;
+        }
         let seed = self.rng.next_u64();
         let core = self.subject.recover(node, seed, it.durable.clone());
         it.saved = it.durable.last().map_or(Lsn(0), |(lsn, _)| *lsn);
         it.desk = Some(Desk::new(node, core, it.saved));
+        if self.twin_rng.chance(TWINS) {
+            let twin = self.subject.twin(node, seed, it.durable.clone());
+            it.twin = twin.map(|core| Desk::new(node, core, it.saved));
+        }
         it.wake_at = Some(self.now);
         // A machine that starts does not stand still, whatever it did when it lost power.
         it.paused_until = self.now;
+        it.busy_until = self.now;
+        it.wake_waits = false;
         let life = it.life;
         self.push(Duration::ZERO, What::Wake { node, life });
     }
@@ -147,7 +177,7 @@ impl<S: Subject> World<S> {
 
     pub(super) fn push_at(&mut self, at: Time, what: What<S::Core>) {
         self.number += 1;
-        self.heap.push(Reverse(Entry { at, number: self.number, what }));
+        self.heap.push(Reverse(Entry { at, number: self.number, served: false, what }));
     }
 
     pub(super) fn note(&mut self, entry: &Entry<S::Core>) {

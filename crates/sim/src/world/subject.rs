@@ -23,6 +23,46 @@ pub trait Subject {
     /// A timer set through `io` went off. Token 0 goes off once at the beginning.
     fn tick(&mut self, token: u64, io: &mut Io<Self::Core>);
 
+    /// The same node as `recover` has just made of the same arguments, once more. Whoever makes
+    /// one has its cores checked against it: told the same, they must do the same.
+    fn twin(
+        &self,
+        _node: NodeId,
+        _seed: u64,
+        _records: Vec<Record<Self::Core>>,
+    ) -> Option<Self::Core> {
+        None
+    }
+
+    /// A twin announced the same as its sibling: what the layer above would do that a core can
+    /// tell is done for the twin as well, and nothing else.
+    fn twin_output(&self, _output: Output<Self::Core>) {}
+
+    /// The whole state of a core, to be compared with its twin's.
+    fn state(&self, _core: &Self::Core) -> String {
+        String::new()
+    }
+
+    /// What must be the same whether a harmless request came once or twice.
+    fn lasting(&self, _core: &Self::Core) -> String {
+        String::new()
+    }
+
+    /// Whether it is declared that this request may come twice and do nothing the second time.
+    fn harmless(&self, _request: &<Self::Core as Core>::Request) -> bool {
+        false
+    }
+
+    /// A core in a line, for people who want to know why nothing goes on.
+    fn describe(&self, _node: NodeId, _core: &Self::Core) -> String {
+        "up".into()
+    }
+
+    /// Who outside the nodes waits for what, for the same people.
+    fn waits(&self, _now: Time) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A node lost power: what the layer above had not written down is gone.
     fn crashed(&mut self, _node: NodeId) {}
 
