@@ -11,6 +11,10 @@ mod kv;
 
 mod kv_faults;
 
+mod kv_weather;
+
+mod bounds;
+
 mod durable;
 
 mod regressions;

@@ -1,7 +1,7 @@
 //! One call for each implementation of a seam.
 
 use bytes::Bytes;
-use kvpaxos::{Command, Expect, Store, Version, command::Get};
+use kvpaxos::{Command, Cursor, Expect, Question, Show, Store, Version};
 use paxosrsm::{ClientId, RequestNo, Sessions, sessions, suite};
 
 fn commands() -> Vec<Command> {
@@ -21,8 +21,12 @@ fn commands() -> Vec<Command> {
     ]
 }
 
-fn queries() -> Vec<Get> {
-    ["k", "j", "", "never written"].map(|key| Get(Bytes::from_static(key.as_bytes()))).into()
+fn queries() -> Vec<Question> {
+    let keys = ["k", "j", "", "i", "never written"].map(|k| Bytes::from_static(k.as_bytes()));
+    let scan = |show| Question::Scan { prefix: Bytes::new(), from: Cursor::START, show };
+    let mut all: Vec<Question> = keys.iter().cloned().map(Question::Get).collect();
+    all.extend([Question::GetMany(keys.to_vec()), scan(Show::Keys), scan(Show::Values)]);
+    all
 }
 
 #[test]
