@@ -1,5 +1,4 @@
-//! Writing and reading snapshots, on a thread of its own: disks are slow, and a replica never
-//! waits for one.
+//! Writing and reading snapshots, beside the replica: disks are slow, and it never waits for one.
 
 use std::sync::{
     Arc,
@@ -7,7 +6,9 @@ use std::sync::{
 };
 
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use net::Inbox;
+use tokio::sync::mpsc;
 use wal::{Snapshots, StreamId};
 
 use crate::{
@@ -15,49 +16,89 @@ use crate::{
     message::{CHUNK, Chunk, Output, Request},
 };
 
-/// Jobs waiting for the thread, at most. A replica has one snapshot being written and at most
+/// Where snapshots are written and read.
+#[derive(Clone, Default)]
+pub enum Aside {
+    /// On a thread of their own.
+    #[default]
+    Thread,
+    /// On a task of the runtime, one job after the other: the disk answers at once, and the job
+    /// counts as done when what this returns is. For simulations, which have a clock of their own
+    /// that no thread keeps to.
+    Task(Arc<dyn Fn() -> BoxFuture<'static, ()> + Send + Sync>),
+}
+
+/// Jobs waiting to be done, at most. A replica has one snapshot being written and at most
 /// sixteen pieces being read, so this is never full.
 const ROOM: usize = 64;
 
-/// What the thread is asked to do.
+/// What there is to do.
 type Job = Output;
 
-/// Comes true (as an error: nothing is ever said) when the thread has ended and has let go of the
-/// disk.
+/// Comes true (as an error: nothing is ever said) when the last job is done and the disk was let
+/// go of.
 pub(crate) type Gone = tokio::sync::oneshot::Receiver<std::convert::Infallible>;
 
-/// The way to the thread. When it is dropped the thread finishes what it has and ends.
+/// The way to the one who does the jobs. When it is dropped he finishes what he has and ends.
 pub(crate) struct Librarian {
-    jobs: SyncSender<Job>,
+    jobs: Jobs,
+}
+
+enum Jobs {
+    Thread(SyncSender<Job>),
+    Task(mpsc::Sender<Job>),
 }
 
 impl Librarian {
-    /// A thread that works on `snapshots` and reports to `inbox`.
+    /// Somebody who works on `snapshots` and reports to `inbox`.
     pub(crate) fn start<Q, R>(
         stream: StreamId,
         snapshots: Arc<Snapshots>,
+        aside: Aside,
         inbox: Inbox<Request<Q>, R>,
     ) -> std::io::Result<(Self, Gone)>
     where
         Q: Send + 'static,
         R: Send + 'static,
     {
-        let (jobs, work) = sync_channel(ROOM);
         let (here, gone) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
-            work_through(stream, &snapshots, &work, &inbox);
-            // The directory may be opened again as soon as `here` is gone.
-            drop(snapshots);
-            drop(here);
-        })?;
+        let jobs = match aside {
+            Aside::Thread => {
+                let (jobs, work) = sync_channel(ROOM);
+                std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
+                    work_through(stream, &snapshots, &work, &inbox);
+                    // The directory may be opened again as soon as `here` is gone.
+                    drop(snapshots);
+                    drop(here);
+                })?;
+                Jobs::Thread(jobs)
+            }
+            Aside::Task(settled) => {
+                let (jobs, mut work) = mpsc::channel(ROOM);
+                tokio::spawn(async move {
+                    while let Some(job) = work.recv().await {
+                        if let Some(report) = perform(stream, &snapshots, job) {
+                            settled().await;
+                            inbox.tell(report).await;
+                        }
+                    }
+                    drop(snapshots);
+                    drop(here);
+                });
+                Jobs::Task(jobs)
+            }
+        };
         Ok((Self { jobs }, gone))
     }
 
-    /// Gives the thread a job, if the output is one.
+    /// Hands on a job, if the output is one.
     pub(crate) fn give(&self, output: Output) {
         if matches!(output, Output::Save { .. } | Output::Load { .. }) {
             // Full or gone: the job is lost as if the disk had failed, and is asked for again.
-            let _ = self.jobs.try_send(output);
+            match &self.jobs {
+                Jobs::Thread(jobs) => drop(jobs.try_send(output)),
+                Jobs::Task(jobs) => drop(jobs.try_send(output)),
+            }
         }
     }
 }
@@ -69,17 +110,24 @@ fn work_through<Q, R>(
     inbox: &Inbox<Request<Q>, R>,
 ) {
     while let Ok(job) = work.recv() {
-        match job {
-            Output::Save { upto, image } => {
-                let written = save(stream, snapshots, upto, &image.write());
-                inbox.tell_blocking(Request::Saved { upto, written });
-            }
-            Output::Load { ticket, chunk } => {
-                let piece = load(stream, snapshots, chunk);
-                inbox.tell_blocking(Request::Loaded { ticket, piece });
-            }
-            Output::Applied { .. } | Output::Installed(_) => {}
+        if let Some(report) = perform(stream, snapshots, job) {
+            inbox.tell_blocking(report);
         }
+    }
+}
+
+/// Does one job; what to report, if there was one.
+fn perform<Q>(stream: StreamId, snapshots: &Snapshots, job: Job) -> Option<Request<Q>> {
+    match job {
+        Output::Save { upto, image } => {
+            let written = save(stream, snapshots, upto, &image.write());
+            Some(Request::Saved { upto, written })
+        }
+        Output::Load { ticket, chunk } => {
+            let piece = load(stream, snapshots, chunk);
+            Some(Request::Loaded { ticket, piece })
+        }
+        Output::Applied { .. } | Output::Installed(_) => None,
     }
 }
 

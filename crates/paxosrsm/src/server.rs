@@ -180,7 +180,7 @@ impl<E: Engine> Group<E> {
         fresh: M,
         mounts: impl FnOnce(Server, &Door<E>) -> Server,
     ) -> Result<Self, OpenError> {
-        let Storage { log, kept: (first, records), snapshots, seed, wal } = storage;
+        let Storage { log, kept: (first, records), snapshots, aside, seed, wal } = storage;
         let stream = StreamId(0);
         let newest = snapshots.newest(stream).map_err(OpenError::Snapshots)?;
         for damaged in &newest.damaged {
@@ -208,7 +208,7 @@ impl<E: Engine> Group<E> {
         let addr = listener.addr();
         let (door, post) = inbox(limits::INBOX);
         let (librarian, gone) =
-            Librarian::start(stream, snapshots, door.clone()).map_err(OpenError::Thread)?;
+            Librarian::start(stream, snapshots, aside, door.clone()).map_err(OpenError::Thread)?;
         let (server, calls) = Self::join(&engine, &neighbours, &door);
         let server = mounts(server, &door);
         let counters = server.counters();

@@ -6,6 +6,8 @@ use protocol::{Log, Lsn, NodeId};
 use wal::{ClusterId, Identity, MemoryLog, OpenError, RealDisk, SimDisk, Snapshots, StreamId};
 pub use wal::{Config as LogConfig, Wal};
 
+pub use crate::librarian::Aside;
+
 /// The stream of a group that has a log to itself.
 const STREAM: StreamId = StreamId(0);
 
@@ -17,6 +19,8 @@ pub struct Storage {
     pub kept: (Lsn, Vec<Vec<u8>>),
     /// Where snapshots go.
     pub snapshots: Arc<Snapshots>,
+    /// Where the work on snapshots is done.
+    pub aside: Aside,
     /// Differs from life to life.
     pub seed: u64,
     /// The log of the whole node, to keep it open and to look at.
@@ -61,6 +65,7 @@ impl Storage {
             log: Box::new(wal.stream(STREAM)),
             kept,
             snapshots: Arc::new(Snapshots::new(disk)),
+            aside: Aside::Thread,
             seed: identity.incarnation ^ (u64::from(me.0) << 48) ^ cluster.rotate_left(17),
             wal: Some(Arc::new(wal)),
         })
@@ -73,6 +78,7 @@ impl Storage {
             log: Box::new(MemoryLog::new()),
             kept: (Lsn(1), Vec::new()),
             snapshots: Arc::new(Snapshots::new(Arc::new(SimDisk::new()))),
+            aside: Aside::Thread,
             seed,
             wal: None,
         }

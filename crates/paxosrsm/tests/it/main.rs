@@ -2,4 +2,5 @@
 
 mod broken;
 
+mod aside;
 mod suites;
