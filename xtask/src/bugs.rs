@@ -2,7 +2,8 @@
 //!
 //! The binary `weather` of the tower tests, built with the feature `planted`, knows the names of
 //! all bugs (`weather bugs`, one per line) and hunts for one of them (`weather hunt NAME`): exit
-//! code 1 and a line `caught by WHAT after N seeds` if it was caught, 0 if it escaped.
+//! code 1 and a line `caught by WHAT after N seeds` if it was caught, 0 if it escaped. The binary
+//! `synod-virtual` does the same with some of them, through the whole stack.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 
@@ -33,50 +34,63 @@ enum Hunt {
     Escaped(String),
 }
 
+/// Who hunts: the package and its binary.
+const HUNTERS: [(&str, &str); 2] = [("synod-tests", "weather"), ("synod-virtual", "synod-virtual")];
+
 /// Hunts every bug; whether all were caught and none is in a release.
 pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
-    if !workspace.has_binary("synod-tests", "weather") {
-        bail!("synod-tests has no binary `weather` yet");
-    }
-    let weather = build(workspace)?;
-    let names = stdout(Command::new(&weather).arg("bugs"))?;
-    let names: Vec<&str> = names.lines().map(str::trim).filter(|name| !name.is_empty()).collect();
     let mut rows = vec![["bug", "caught by", "seeds", "seconds"].map(String::from).to_vec()];
-    let mut caught = 0;
-    for name in &names {
-        let mut hunt = Command::new(&weather);
-        hunt.current_dir(&workspace.root).args(["hunt", name]).env(BUG_VARIABLE, name);
-        let ended = limited(&mut hunt, HUNT_LIMIT)?;
-        let (by, seeds) = match judge(&ended) {
-            Hunt::Caught { by, seeds } => {
-                caught += 1;
-                (by, seeds)
-            }
-            Hunt::Escaped(why) => (format!("ESCAPED: {why}"), "-".into()),
-        };
-        let seconds = format!("{:.1}", ended.took.as_secs_f64());
-        rows.push(vec![(*name).to_owned(), by, seeds, seconds]);
+    let (mut caught, mut hunted) = (0, Vec::new());
+    for hunter in build(workspace)? {
+        let names = stdout(Command::new(&hunter).arg("bugs"))?;
+        for name in names.lines().map(str::trim).filter(|name| !name.is_empty()) {
+            let mut hunt = Command::new(&hunter);
+            hunt.current_dir(&workspace.root).args(["hunt", name]).env(BUG_VARIABLE, name);
+            let ended = limited(&mut hunt, HUNT_LIMIT)?;
+            let (by, seeds) = match judge(&ended) {
+                Hunt::Caught { by, seeds } => {
+                    caught += 1;
+                    (by, seeds)
+                }
+                Hunt::Escaped(why) => (format!("ESCAPED: {why}"), "-".into()),
+            };
+            let seconds = format!("{:.1}", ended.took.as_secs_f64());
+            rows.push(vec![name.to_owned(), by, seeds, seconds]);
+            hunted.push(name.to_owned());
+        }
     }
     print!("{}", table::render(&rows));
-    let leaked = leaked(&workspace.target.join("release").join("synod"), &names)?;
+    let names: Vec<&str> = hunted.iter().map(String::as_str).collect();
+    let mut leaked = leaked(&workspace.target.join("release").join("synod"), &names)?;
+    leaked.sort();
+    leaked.dedup();
     for name in &leaked {
         println!("the release binary contains the planted bug {name}");
     }
-    println!("caught {caught} of {} planted bugs", names.len());
-    Ok(caught == names.len() && leaked.is_empty() && !names.is_empty())
+    println!("caught {caught} of {} planted bugs", hunted.len());
+    Ok(caught == hunted.len() && leaked.is_empty() && !hunted.is_empty())
 }
 
-/// Builds the hunter, and says where it is.
-fn build(workspace: &Workspace) -> Result<String> {
+/// Builds the hunters, and says where they are.
+fn build(workspace: &Workspace) -> Result<Vec<String>> {
     let mut build = cargo(&workspace.root);
-    build.args(["build", "--package", "synod-tests", "--bin", "weather"]);
+    build.arg("build");
+    for (package, binary) in HUNTERS {
+        if !workspace.has_binary(package, binary) {
+            bail!("{package} has no binary `{binary}` yet");
+        }
+        build.args(["--package", package, "--bin", binary]);
+    }
     build.args(["--features", "planted", "--message-format", "json-render-diagnostics"]);
     let messages = stdout(&mut build)?;
-    let mut messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let weather = messages
-        .find(|message| message["target"]["name"] == "weather" && !message["executable"].is_null());
-    let path = weather.as_ref().and_then(|message| message["executable"].as_str());
-    Ok(path.context("cargo built no `weather`")?.to_owned())
+    let messages: Vec<Value> =
+        messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let path = |binary: &str| {
+        let mut built = messages.iter().filter(|message| message["target"]["name"] == binary);
+        let path = built.find_map(|message| message["executable"].as_str().map(str::to_owned));
+        path.with_context(|| format!("cargo built no `{binary}`"))
+    };
+    HUNTERS.iter().map(|(_, binary)| path(binary)).collect()
 }
 
 fn judge(ended: &Ended) -> Hunt {

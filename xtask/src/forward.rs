@@ -43,6 +43,13 @@ pub(crate) fn sim(workspace: &Workspace, arguments: &[&str]) -> Result<bool> {
     shown(weather.args(["--", "sim"]).args(arguments))
 }
 
+/// Lives in virtual time. Built like the tests, so that a seed that failed there is at hand.
+pub(crate) fn whole_stack(workspace: &Workspace, arguments: &[&str]) -> Result<bool> {
+    let mut program = cargo(&workspace.root);
+    program.args(["run", "--quiet", "--package", "synod-virtual", "--"]);
+    shown(program.args(arguments))
+}
+
 /// Passes a command on to the one binary, built for speed.
 pub(crate) fn synod(workspace: &Workspace, arguments: &[&str]) -> Result<bool> {
     let mut synod = cargo(&workspace.root);

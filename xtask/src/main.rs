@@ -32,6 +32,7 @@ usage: cargo xtask COMMAND
   fix                  format, and let clippy repair what it can
   golden [NAME]        rewrite golden files from what the tests do now
   sim [ARGS]           simulate: --seeds A..B | --seed N --trace | --minutes M
+  virtual [ARGS]       the whole stack in virtual time: --seeds A..B | --seed N [--trace]
   bugs                 plant each known mistake and demand that a test catches it
   chaos [ARGS]         real processes, killed at random
   bench core [FLAGS]   the pure core beside omnipaxos
@@ -76,6 +77,7 @@ fn run(words: &[&str]) -> anyhow::Result<bool> {
         ("fix", []) => forward::fix(&workspace()?),
         ("golden", [] | [_]) => forward::golden(&workspace()?, rest.first().copied()),
         ("sim", _) => forward::sim(&workspace()?, rest),
+        ("virtual", _) => forward::whole_stack(&workspace()?, rest),
         ("bugs", []) => bugs::run(&workspace()?),
         ("bench", _) => {
             let workspace = workspace()?;

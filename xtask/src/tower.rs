@@ -54,7 +54,7 @@ pub(crate) const TOWER: [Layer; 15] = [
 pub(crate) const TEST_TOOLS: [&str; 2] = ["sim", "histcheck"];
 
 /// Packages beside the tower, which may use whatever they like.
-pub(crate) const FREE_PACKAGES: [&str; 2] = ["synod-tests", "xtask"];
+pub(crate) const FREE_PACKAGES: [&str; 3] = ["synod-tests", "synod-virtual", "xtask"];
 
 /// Where a package stands: layers from the ground up, then what stands beside the tower.
 pub(crate) fn rank(package: &str) -> usize {
