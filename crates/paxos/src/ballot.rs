@@ -81,6 +81,17 @@ impl Value {
         }
     }
 
+    /// Whether the two are equal; at once if they are the very same bytes in memory, as they are
+    /// wherever a node meets its own proposal again.
+    pub(crate) fn same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Data(one), Self::Data(two)) => {
+                (one.as_ptr(), one.len()) == (two.as_ptr(), two.len()) || one == two
+            }
+            _ => self == other,
+        }
+    }
+
     /// Whether it holds no bytes.
     #[must_use]
     pub fn is_empty(&self) -> bool {

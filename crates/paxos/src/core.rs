@@ -73,6 +73,8 @@ pub struct Paxos {
     shelf: Shelf,
     /// Slots below were handed to the layer above.
     delivered: Slot,
+    /// Empty between steps; kept for its room.
+    fresh: Vec<Slot>,
     /// The snapshot that the layer above has, and what it covers.
     snapshot: Option<Slot>,
     born: bool,
@@ -124,6 +126,7 @@ impl Paxos {
             instances,
             shelf,
             delivered,
+            fresh: Vec::new(),
             snapshot,
             born: false,
             config,

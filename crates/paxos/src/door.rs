@@ -171,7 +171,8 @@ pub enum Output {
         slot: Slot,
         /// Its value, for ever.
         value: Value,
-        /// Whose `Propose` it carries, in batch order; empty unless proposed here.
+        /// Whose `Propose` it carries, in batch order; ends behind the last one, so it is empty
+        /// unless proposed here.
         callers: Vec<Option<Caller>>,
     },
     /// An `Ask` may be answered from what has been handed out so far.

@@ -1,24 +1,53 @@
-//! One thing per slot, for slots that are mostly dense: a ring, with a tree for the far ones.
+//! One thing per slot, for slots that are mostly dense: rows of them, with a tree for the far ones.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    hash::{Hash, Hasher},
+};
 
 use crate::Slot;
 
-/// How far beyond the last dense slot an entry may lie and still extend the ring, in slots. One
+/// How far beyond the last dense slot an entry may lie and still extend the rows, in slots. One
 /// that lies farther goes to the tree, so that a single distant slot cannot allocate a desert.
 const STRIDE: u64 = 1024;
 
-/// One `T` per slot from [`base`](Self::base) up. Dense slots live in a ring, far ones in a tree.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// Slots in a row. Rows are allocated one by one and never moved, so that a long log grows without
+/// being copied; a row that was released serves again as the next one.
+const ROW: usize = 64;
+
+/// One `T` per slot from [`base`](Self::base) up. Dense slots live in rows, far ones in a tree.
+#[derive(Clone, Debug)]
 pub struct Slots<T> {
     base: u64,
-    near: VecDeque<Option<T>>,
+    /// Behind the last dense slot.
+    end: u64,
+    /// The rows from the one that holds `base` to the one that holds the slot before `end`.
+    rows: VecDeque<Box<[Option<T>]>>,
+    spare: Option<Box<[Option<T>]>>,
     far: BTreeMap<u64, T>,
 }
 
 impl<T> Default for Slots<T> {
     fn default() -> Self {
-        Self { base: 0, near: VecDeque::new(), far: BTreeMap::new() }
+        Self { base: 0, end: 0, rows: VecDeque::new(), spare: None, far: BTreeMap::new() }
+    }
+}
+
+/// Equal if they hold the same things in the same slots, whatever their rows have been through.
+impl<T: PartialEq> PartialEq for Slots<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.base == other.base && self.iter_from(Slot(0)).eq(other.iter_from(Slot(0)))
+    }
+}
+
+impl<T: Eq> Eq for Slots<T> {}
+
+impl<T: Hash> Hash for Slots<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.base.hash(state);
+        for (slot, thing) in self.iter_from(Slot(0)) {
+            (slot, thing).hash(state);
+        }
     }
 }
 
@@ -29,24 +58,32 @@ impl<T> Slots<T> {
         Slot(self.base)
     }
 
+    /// Row and place of a dense slot; `None` for a released or a far one.
+    #[inline]
+    fn place(&self, slot: u64) -> Option<(usize, usize)> {
+        if slot < self.base || slot >= self.end {
+            return None;
+        }
+        let row = slot / ROW as u64 - self.base / ROW as u64;
+        Some((row as usize, (slot % ROW as u64) as usize))
+    }
+
     /// What stands at `slot`.
     #[must_use]
+    #[inline]
     pub fn get(&self, slot: Slot) -> Option<&T> {
-        let at = slot.0.checked_sub(self.base)?;
-        if at < self.near.len() as u64 {
-            self.near[at as usize].as_ref()
-        } else {
-            self.far.get(&slot.0)
+        match self.place(slot.0) {
+            Some((row, at)) => self.rows[row][at].as_ref(),
+            None => self.far.get(&slot.0),
         }
     }
 
     /// What stands at `slot`, to change it.
+    #[inline]
     pub fn get_mut(&mut self, slot: Slot) -> Option<&mut T> {
-        let at = slot.0.checked_sub(self.base)?;
-        if at < self.near.len() as u64 {
-            self.near[at as usize].as_mut()
-        } else {
-            self.far.get_mut(&slot.0)
+        match self.place(slot.0) {
+            Some((row, at)) => self.rows[row][at].as_mut(),
+            None => self.far.get_mut(&slot.0),
         }
     }
 
@@ -57,24 +94,21 @@ impl<T> Slots<T> {
     /// If `slot` was released.
     pub fn insert(&mut self, slot: Slot, thing: T) -> Option<T> {
         assert!(slot.0 >= self.base, "slot {slot} was released: the base is {}", self.base);
-        let at = slot.0 - self.base;
-        if at >= self.near.len() as u64 + STRIDE {
+        if slot.0 - self.base >= self.end - self.base + STRIDE {
             return self.far.insert(slot.0, thing);
         }
-        if at >= self.near.len() as u64 {
-            self.near.resize_with(at as usize + 1, || None);
-            self.absorb();
+        if slot.0 >= self.end {
+            self.extend(slot.0 + 1);
         }
-        self.near[at as usize].replace(thing)
+        let (row, at) = self.place(slot.0).expect("the rows reach as far as was just seen to");
+        self.rows[row][at].replace(thing)
     }
 
     /// Takes out what stands at `slot`.
     pub fn remove(&mut self, slot: Slot) -> Option<T> {
-        let at = slot.0.checked_sub(self.base)?;
-        if at < self.near.len() as u64 {
-            self.near[at as usize].take()
-        } else {
-            self.far.remove(&slot.0)
+        match self.place(slot.0) {
+            Some((row, at)) => self.rows[row][at].take(),
+            None => self.far.remove(&slot.0),
         }
     }
 
@@ -83,20 +117,35 @@ impl<T> Slots<T> {
         if slot.0 <= self.base {
             return;
         }
-        let gone = (slot.0 - self.base).min(self.near.len() as u64);
-        self.near.drain(..gone as usize);
+        let (first, new) = (self.base / ROW as u64, slot.0 / ROW as u64);
+        // Rows that are wholly below; emptied before they serve again.
+        for _ in first..new {
+            let Some(mut row) = self.rows.pop_front() else { break };
+            if self.spare.is_none() {
+                row.fill_with(|| None);
+                self.spare = Some(row);
+            }
+        }
+        let within = if new == first { (self.base % ROW as u64) as usize } else { 0 };
+        if let Some(row) = self.rows.front_mut() {
+            row[within..(slot.0 % ROW as u64) as usize].fill_with(|| None);
+        }
         self.base = slot.0;
-        self.far = self.far.split_off(&slot.0);
-        self.absorb();
+        self.end = self.end.max(slot.0);
+        if !self.far.is_empty() {
+            self.far = self.far.split_off(&slot.0);
+            self.absorb();
+        }
     }
 
     /// Everything from `from` on, in order.
     pub fn iter_from(&self, from: Slot) -> impl Iterator<Item = (Slot, &T)> {
-        let skip = from.0.saturating_sub(self.base).min(self.near.len() as u64);
-        let near = self.near.range(skip as usize..).enumerate().filter_map(move |(i, thing)| {
-            Some((Slot(self.base + skip + i as u64), thing.as_ref()?))
+        let from = from.0.max(self.base);
+        let near = (from..self.end).filter_map(|slot| {
+            let (row, at) = self.place(slot)?;
+            Some((Slot(slot), self.rows[row][at].as_ref()?))
         });
-        near.chain(self.far.range(from.0..).map(|(slot, thing)| (Slot(*slot), thing)))
+        near.chain(self.far.range(from..).map(|(slot, thing)| (Slot(*slot), thing)))
     }
 
     /// The highest slot that holds anything.
@@ -105,24 +154,81 @@ impl<T> Slots<T> {
         if let Some((slot, _)) = self.far.last_key_value() {
             return Some(Slot(*slot));
         }
-        let at = self.near.iter().rposition(Option::is_some)?;
-        Some(Slot(self.base + at as u64))
+        (self.base..self.end).rev().map(Slot).find(|slot| self.get(*slot).is_some())
     }
 
     /// How many slots hold something. Linear in the dense part.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.near.iter().flatten().count() + self.far.len()
+        self.iter_from(Slot(0)).count()
     }
 
-    /// Moves far entries that the ring now covers into it.
+    /// Makes the rows reach up to `end`.
+    fn extend(&mut self, end: u64) {
+        self.end = end;
+        let rows = (end.div_ceil(ROW as u64) - self.base / ROW as u64) as usize;
+        while self.rows.len() < rows {
+            let row = self.spare.take();
+            self.rows.push_back(row.unwrap_or_else(|| (0..ROW).map(|_| None).collect()));
+        }
+        self.absorb();
+    }
+
+    /// Moves far entries that the rows now cover into them.
     fn absorb(&mut self) {
         while let Some(entry) = self.far.first_entry() {
-            let at = entry.key() - self.base;
-            if at >= self.near.len() as u64 {
+            let slot = *entry.key();
+            if slot >= self.end {
                 return;
             }
-            self.near[at as usize] = Some(entry.remove());
+            let thing = entry.remove();
+            let (row, at) = self.place(slot).expect("it is covered");
+            self.rows[row][at] = Some(thing);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Against a plain tree, through every way of filling and releasing.
+    #[test]
+    fn rows_hold_what_a_tree_would() {
+        for seed in 0..20 {
+            let mut rng = protocol::Rng::new(seed);
+            let (mut slots, mut tree) = (Slots::default(), BTreeMap::new());
+            for step in 0..4_000_u64 {
+                let base = slots.base().0;
+                let far = if rng.chance(20) { 5_000 } else { 90 };
+                let slot = base + rng.below(far);
+                match rng.below(10) {
+                    0..6 => assert_eq!(slots.insert(Slot(slot), step), tree.insert(slot, step)),
+                    6 => assert_eq!(slots.remove(Slot(slot)), tree.remove(&slot)),
+                    7 => {
+                        slots.release_below(Slot(slot));
+                        tree = tree.split_off(&slot);
+                    }
+                    8 => {
+                        let kept: Vec<_> = slots.iter_from(Slot(slot)).collect();
+                        let wanted: Vec<_> =
+                            tree.range(slot..).map(|(s, t)| (Slot(*s), t)).collect();
+                        assert_eq!(kept, wanted, "seed {seed}, step {step}");
+                    }
+                    _ => {
+                        assert_eq!(slots.get(Slot(slot)), tree.get(&slot));
+                        assert_eq!(slots.get_mut(Slot(slot)), tree.get_mut(&slot));
+                        assert_eq!(slots.last().map(|s| s.0), tree.keys().next_back().copied());
+                        assert_eq!(slots.count(), tree.len());
+                    }
+                }
+            }
+            let mut again = Slots::default();
+            again.release_below(slots.base());
+            for (slot, step) in tree {
+                again.insert(Slot(slot), step);
+            }
+            assert_eq!(slots, again, "equal whatever they have been through");
         }
     }
 }

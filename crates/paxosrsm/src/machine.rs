@@ -75,14 +75,21 @@ impl fmt::Debug for Image {
 #[must_use]
 pub fn fingerprint(before: u64, bytes: &[u8]) -> u64 {
     const MIX: u64 = 0x9E37_79B9_7F4A_7C15;
-    let mut hash = (before ^ bytes.len() as u64).wrapping_mul(MIX);
-    let mut words = bytes.chunks_exact(8);
-    for word in &mut words {
-        let word = u64::from_le_bytes(word.try_into().unwrap_or_default());
-        hash = (hash.rotate_left(29) ^ word).wrapping_mul(MIX);
+    let word = |bytes: &[u8]| u64::from_le_bytes(bytes.try_into().unwrap_or_default());
+    let mix = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(MIX);
+    // Four chains side by side: every replica does this to every byte of every command, and one
+    // chain would wait for its own multiplications.
+    let seed = (before ^ bytes.len() as u64).wrapping_mul(MIX);
+    let mut lanes = [seed, seed.rotate_left(16), seed.rotate_left(32), seed.rotate_left(48)];
+    let mut blocks = bytes.chunks_exact(32);
+    for block in &mut blocks {
+        for (lane, part) in lanes.iter_mut().zip(block.chunks_exact(8)) {
+            *lane = mix(*lane, word(part));
+        }
     }
-    for byte in words.remainder() {
-        hash = (hash.rotate_left(11) ^ u64::from(*byte)).wrapping_mul(MIX);
+    let mut hash = lanes.into_iter().fold(seed, mix);
+    for byte in blocks.remainder() {
+        hash = mix(hash, u64::from(*byte));
     }
     hash ^ (hash >> 32)
 }

@@ -52,10 +52,34 @@ pub enum Word<C: Core> {
     Forget(Lsn),
 }
 
+impl<I: Core> Word<I> {
+    pub(crate) fn worded<C: Core>(self, wrap: &Wrap<I, C>) -> Word<C> {
+        match self {
+            Self::Send { to, call, request } => {
+                Word::Send { to, call, request: (wrap.request)(request) }
+            }
+            Self::Answer { ticket, reply } => Word::Answer { ticket, reply: (wrap.reply)(reply) },
+            Self::Output(output) => Word::Output((wrap.output)(output)),
+            Self::Forget(keep) => Word::Forget(keep),
+        }
+    }
+}
+
 /// What a node says to itself travels without a network but not without its disk.
-enum ToMyself<C: Core> {
+pub(crate) enum ToMyself<C: Core> {
     Request { call: CallId, request: C::Request },
     Reply { call: CallId, reply: C::Reply },
+}
+
+impl<I: Core> ToMyself<I> {
+    pub(crate) fn worded<C: Core>(self, wrap: &Wrap<I, C>) -> ToMyself<C> {
+        match self {
+            Self::Request { call, request } => {
+                ToMyself::Request { call, request: (wrap.request)(request) }
+            }
+            Self::Reply { call, reply } => ToMyself::Reply { call, reply: (wrap.reply)(reply) },
+        }
+    }
 }
 
 /// A core, and everything it has said but may not say yet.
@@ -68,24 +92,15 @@ pub struct Desk<C: Core> {
     core: C,
     fx: Effects<C>,
     durable: Lsn,
-    held: VecDeque<(Lsn, Act<C>)>,
-    words: VecDeque<Word<C>>,
-    to_myself: VecDeque<ToMyself<C>>,
+    /// What must be durable before how many of the words that the effects hold, in order.
+    gates: VecDeque<(Lsn, usize)>,
 }
 
 impl<C: Core> Desk<C> {
     /// A desk for `core`. `saved` is the number of records it was recovered from: all of them are
     /// durable.
     pub fn new(me: NodeId, core: C, saved: Lsn) -> Self {
-        Self {
-            me,
-            core,
-            fx: Effects::new(saved),
-            durable: saved,
-            held: VecDeque::new(),
-            words: VecDeque::new(),
-            to_myself: VecDeque::new(),
-        }
+        Self { me, core, fx: Effects::new(me, saved), durable: saved, gates: VecDeque::new() }
     }
 
     /// The machine behind the desk, to look at.
@@ -115,7 +130,7 @@ impl<C: Core> Desk<C> {
     /// Words that wait for the disk.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.held.len()
+        self.fx.held.len()
     }
 
     /// Somebody asks. `ticket` names the one who waits and comes back in [`Word::Answer`]; `peer`
@@ -170,7 +185,7 @@ impl<C: Core> Desk<C> {
 
     /// The next word that may leave now.
     pub fn next_word(&mut self) -> Option<Word<C>> {
-        self.words.pop_front()
+        self.fx.words.pop_front()
     }
 
     fn step(&mut self, now: Time, event: Event<C>) {
@@ -182,7 +197,7 @@ impl<C: Core> Desk<C> {
     /// to itself, until nothing moves.
     fn settle(&mut self, now: Time) {
         self.sort();
-        while let Some(word) = self.to_myself.pop_front() {
+        while let Some(word) = self.fx.to_myself.pop_front() {
             match word {
                 ToMyself::Request { call, request } => {
                     let caller = Caller(Asker::Myself { me: self.me, call });
@@ -197,48 +212,18 @@ impl<C: Core> Desk<C> {
         }
     }
 
+    /// Gives what a step has said its gate, and lets go of everything whose gate is open.
     fn sort(&mut self) {
-        // Moved out and back so that their capacity is kept from step to step.
-        let mut free = std::mem::take(&mut self.fx.free);
-        for act in free.drain(..) {
-            self.release(act);
+        if self.fx.fresh > 0 {
+            let gate = if planted::is("speak-before-sync") { Lsn(0) } else { self.fx.saved };
+            self.gates.push_back((gate, self.fx.fresh));
+            self.fx.fresh = 0;
         }
-        self.fx.free = free;
-
-        let gate = if planted::is("speak-before-sync") { Lsn(0) } else { self.fx.saved };
-        let mut held = std::mem::take(&mut self.fx.held);
-        if gate <= self.durable && self.held.is_empty() {
-            for act in held.drain(..) {
-                self.release(act);
+        while let Some((_, words)) = self.gates.pop_front_if(|(gate, _)| *gate <= self.durable) {
+            for _ in 0..words {
+                let act = self.fx.held.pop_front().expect("every gate holds so many words");
+                self.fx.release(act);
             }
-        } else {
-            self.held.extend(held.drain(..).map(|act| (gate, act)));
-        }
-        self.fx.held = held;
-
-        while self.held.front().is_some_and(|(gate, _)| *gate <= self.durable) {
-            if let Some((_, act)) = self.held.pop_front() {
-                self.release(act);
-            }
-        }
-    }
-
-    fn release(&mut self, act: Act<C>) {
-        match act {
-            Act::Send { to, call, request } if to == self.me => {
-                self.to_myself.push_back(ToMyself::Request { call, request });
-            }
-            Act::Send { to, call, request } => {
-                self.words.push_back(Word::Send { to, call, request });
-            }
-            Act::Answer(Caller(Asker::Myself { call, .. }), reply) => {
-                self.to_myself.push_back(ToMyself::Reply { call, reply });
-            }
-            Act::Answer(Caller(Asker::Outside { ticket, .. }), reply) => {
-                self.words.push_back(Word::Answer { ticket, reply });
-            }
-            Act::Output(output) => self.words.push_back(Word::Output(output)),
-            Act::Forget(keep) => self.words.push_back(Word::Forget(keep)),
         }
     }
 }

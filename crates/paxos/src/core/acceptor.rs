@@ -62,8 +62,10 @@ impl Ledger {
             return Vote::Settled;
         }
         let chosen = match self.slots.get(slot) {
-            Some(entry) if entry.chosen && entry.value != *value => return Vote::Overtaken,
-            Some(entry) if entry.ballot == ballot && entry.value == *value => return Vote::Repeat,
+            Some(entry) if entry.chosen && !entry.value.same(value) => return Vote::Overtaken,
+            Some(entry) if entry.ballot == ballot && entry.value.same(value) => {
+                return Vote::Repeat;
+            }
             Some(entry) if entry.ballot == ballot => return Vote::Contradiction,
             Some(entry) => entry.chosen,
             None => false,

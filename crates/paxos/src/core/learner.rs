@@ -55,14 +55,23 @@ impl Ledger {
         if slot < self.floor {
             return Learned::Known;
         }
-        let (ballot, learned) = match self.slots.get(slot) {
-            Some(entry) if entry.chosen && entry.value == *value => return Learned::Known,
+        let learned = match self.slots.get_mut(slot) {
+            Some(entry) if entry.value.same(value) && entry.chosen => return Learned::Known,
+            Some(entry) if entry.value.same(value) => {
+                entry.chosen = true;
+                Learned::Confirmed
+            }
             Some(entry) if entry.chosen => return Learned::Contradiction,
-            Some(entry) if entry.value == *value => (entry.ballot, Learned::Confirmed),
-            Some(entry) => (entry.ballot, Learned::New),
-            None => (Ballot::NONE, Learned::New),
+            Some(entry) => {
+                (entry.value, entry.chosen) = (value.clone(), true);
+                Learned::New
+            }
+            None => {
+                let entry = Entry { ballot: Ballot::NONE, value: value.clone(), chosen: true };
+                self.slots.insert(slot, entry);
+                Learned::New
+            }
         };
-        self.slots.insert(slot, Entry { ballot, value: value.clone(), chosen: true });
         self.advance();
         learned
     }
@@ -80,7 +89,7 @@ impl Ledger {
 impl Paxos {
     /// A leader's watermark came.
     pub(super) fn conclude(&mut self, ballot: Ballot, chosen: &Watermark, fx: &mut Effects<Self>) {
-        let mut fresh = Vec::new();
+        let mut fresh = std::mem::take(&mut self.fresh);
         self.ledger.conclude(ballot, chosen.low, chosen.upto, &mut fresh);
         for (first, end) in &chosen.runs {
             self.ledger.conclude(ballot, *first, *end, &mut fresh);
@@ -90,6 +99,8 @@ impl Paxos {
             |(first, end): &(Slot, Slot)| Some((self.ledger.unknown(*first, *end)?, *end));
         self.fetching.wanted = chosen.runs.iter().find_map(unknown);
         self.deliver(&fresh, fx);
+        fresh.clear();
+        self.fresh = fresh;
     }
 
     /// A chosen value came by itself.

@@ -273,18 +273,17 @@ impl Paxos {
         let Role::Leader(leader) = &self.role else { return Vec::new() };
         let ours = leader.chose(slot);
         let Some((_, waiters)) = self.traffic.waiting.pop_front() else { return Vec::new() };
-        let mut callers = Vec::with_capacity(waiters.len());
-        for waiter in waiters {
+        let mut callers = Vec::new();
+        let count = waiters.len();
+        for (place, waiter) in waiters.into_iter().enumerate() {
             match waiter {
-                Waiter::Proposed(caller) if ours => callers.push(Some(caller)),
-                Waiter::Appended(caller) if ours => {
-                    fx.answer_free(caller, Told::Appended(slot));
-                    callers.push(None);
+                Waiter::Proposed(caller) if ours => {
+                    callers.reserve(count - callers.len());
+                    callers.resize_with(place, || None);
+                    callers.push(Some(caller));
                 }
-                waiter => {
-                    refuse(waiter, Refusal::Unknown, fx);
-                    callers.push(None);
-                }
+                Waiter::Appended(caller) if ours => fx.answer_free(caller, Told::Appended(slot)),
+                waiter => refuse(waiter, Refusal::Unknown, fx),
             }
         }
         callers
