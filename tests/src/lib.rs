@@ -33,7 +33,7 @@
 //!
 //! [`shape`] says what kind of day it is, [`kv`] is the world's subject with its clients and
 //! disks, [`verdict`] judges the end, [`day`] runs one seed, [`rare`] counts what hardly ever
-//! happens, [`topology`] lists kinds of days, [`mod@trace`] keeps their whole story, [`mod@play`]
+//! happens, [`topology`] lists kinds of days, [`mod@soak`] runs many, [`mod@trace`] keeps their whole story, [`mod@play`]
 //! and [`scene`] are for days with a script, [`hunt`] goes after planted bugs.
 
 pub mod shape;
@@ -51,6 +51,8 @@ pub mod topology;
 pub mod trace;
 
 pub mod play;
+
+pub mod soak;
 
 pub mod digest;
 

@@ -46,6 +46,30 @@ impl fmt::Display for Line {
     }
 }
 
+impl Line {
+    /// The line that was printed, if it is one.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        // The harness of tests may have begun the line.
+        let (_, text) = text.split_once("soak ")?;
+        let mut parts = text.splitn(5, ' ');
+        let name = parts.next()?.to_owned();
+        let seed = parts.next()?.parse().ok()?;
+        let took = Duration::from_micros(parts.next()?.parse().ok()?);
+        let ended = match (parts.next()?, parts.next().unwrap_or_default()) {
+            ("ok", figures) => {
+                let mut figures = figures.split(' ');
+                let (events, acknowledged) = (figures.next()?, figures.next()?);
+                let hash = u64::from_str_radix(figures.next()?, 16).ok()?;
+                Ok((events.parse().ok()?, acknowledged.parse().ok()?, hash))
+            }
+            ("FAILED", what) => Err(what.to_owned()),
+            _ => return None,
+        };
+        Some(Self { name, seed, took, ended })
+    }
+}
+
 /// The one command line that plays this seed of this scenario again.
 #[must_use]
 pub fn replay(name: &str, seed: u64) -> String {

@@ -1,9 +1,12 @@
 //! Commands that only know whom to call.
 
-use anyhow::{Result, bail};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
 
 use crate::{
-    command::{cargo, shown},
+    command::{cargo, shown, stdout},
     workspace::{Workspace, packages},
 };
 
@@ -33,8 +36,14 @@ pub(crate) fn golden(workspace: &Workspace, name: Option<&str>) -> Result<bool> 
     Ok(well)
 }
 
-/// Simulates.
+/// Simulates. A scenario with a script lies in the tests, which are built for it.
 pub(crate) fn sim(workspace: &Workspace, arguments: &[&str]) -> Result<bool> {
+    if let ["--scenario", name, ..] = arguments
+        && (name.starts_with("s8_") || name.starts_with("h_"))
+    {
+        let (weather, it) = weather_and_tests(workspace)?;
+        return shown(Command::new(weather).args(["sim", "--it", &it]).args(arguments));
+    }
     if !workspace.has_binary("synod-tests", "weather") {
         bail!("synod-tests has no binary `weather` yet");
     }
@@ -48,6 +57,31 @@ pub(crate) fn whole_stack(workspace: &Workspace, arguments: &[&str]) -> Result<b
     let mut program = cargo(&workspace.root);
     program.args(["run", "--quiet", "--package", "synod-virtual", "--"]);
     shown(program.args(arguments))
+}
+
+/// Soaks: many scenarios over many seeds.
+pub(crate) fn soak(workspace: &Workspace, arguments: &[&str]) -> Result<bool> {
+    let (weather, it) = weather_and_tests(workspace)?;
+    let folder = workspace.target.join("soak");
+    let mut soak = Command::new(weather);
+    soak.args(["soak", "--it", &it, "--folder"]).arg(folder);
+    shown(soak.args(arguments))
+}
+
+/// Builds the program that runs days and the one that holds the scenarios, and says where they
+/// are.
+fn weather_and_tests(workspace: &Workspace) -> Result<(String, String)> {
+    let mut build = cargo(&workspace.root);
+    build.args(["build", "--package", "synod-tests", "--bin", "weather", "--test", "it"]);
+    let messages = stdout(build.args(["--message-format", "json-render-diagnostics"]))?;
+    let messages: Vec<Value> =
+        messages.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let program = |name: &str| {
+        let built = messages.iter().filter(|message| message["target"]["name"] == name);
+        let mut paths = built.filter_map(|message| message["executable"].as_str());
+        paths.next().map(str::to_owned).with_context(|| format!("cargo built no `{name}`"))
+    };
+    Ok((program("weather")?, program("it")?))
 }
 
 /// Passes a command on to the one binary, built for speed.

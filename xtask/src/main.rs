@@ -31,8 +31,10 @@ usage: cargo xtask COMMAND
   tidy                 what a compiler cannot check: arrows, purity, doors, sizes
   fix                  format, and let clippy repair what it can
   golden [NAME]        rewrite golden files from what the tests do now
-  sim [ARGS]           simulate: --seeds A..B | --seed N --trace | --minutes M
+  sim [ARGS]           simulate: --scenario NAME --seeds A..B | --seed N --trace | --minutes M
   virtual [ARGS]       the whole stack in virtual time: --seeds A..B | --seed N [--trace]
+  soak [ARGS]          scenarios over many seeds, in parallel: --scenario NAME, --seeds A..B,
+                       --minutes M, --jobs N
   bugs                 plant each known mistake and demand that a test catches it
   chaos [ARGS]         real processes, killed at random
   bench core [FLAGS]   the pure core beside omnipaxos
@@ -77,6 +79,7 @@ fn run(words: &[&str]) -> anyhow::Result<bool> {
         ("fix", []) => forward::fix(&workspace()?),
         ("golden", [] | [_]) => forward::golden(&workspace()?, rest.first().copied()),
         ("sim", _) => forward::sim(&workspace()?, rest),
+        ("soak", _) => forward::soak(&workspace()?, rest),
         ("virtual", _) => forward::whole_stack(&workspace()?, rest),
         ("bugs", []) => bugs::run(&workspace()?),
         ("bench", _) => {

@@ -2,6 +2,7 @@
 
 use std::{rc::Rc, time::Duration};
 
+use histcheck::MarkKind;
 use protocol::Rng;
 use tokio::time::Instant;
 
@@ -12,6 +13,7 @@ use crate::{
     trial::{
         Cluster, Recorder, Verdict, Workload, cluster, say,
         verdict::{Case, Kill},
+        watchdog::{WATCHDOG, watched},
     },
 };
 
@@ -53,7 +55,8 @@ async fn rage(flags: &cli::Chaos, format: Format) -> Result<(), Failure> {
         format_args!("{clients} clients at work for {seconds} s; a kill every 1 to 3 s"),
     );
     let until = Instant::now() + Duration::from_secs(seconds);
-    let kills = kill_at_random(&mut replicas, &connections, &recorder, seed, until).await?;
+    let rage = kill_at_random(&mut replicas, &connections, &recorder, seed, until);
+    let kills = watched(&recorder, &connections, WATCHDOG, rage).await?;
     let worked = work.stop().await;
     settle(&mut replicas, &connections, &recorder).await?;
     let case = Case {
@@ -66,10 +69,13 @@ async fn rage(flags: &cli::Chaos, format: Format) -> Result<(), Failure> {
         seed,
         command: &command,
         dir: &dir,
+        kept: flags.dir.is_some(),
     };
     let verdict = Verdict::of(&case).await;
     save(&recorder, flags.history.as_deref(), seed, &command)?;
-    verdict.deliver(&case, format)
+    let ended = verdict.deliver(&case, format);
+    drop(replicas);
+    cluster::tidy_up(&dir, flags.dir.is_some(), ended)
 }
 
 /// Kills one replica after the other until the time is over. At most one is down at a time, so
@@ -84,6 +90,7 @@ async fn kill_at_random(
     let mut rng = Rng::new(seed).fork(0xC4A05);
     let nodes = replicas.nodes();
     let mut kills: Vec<Kill> = Vec::new();
+    let mut known = None;
     let mut next = Instant::now() + pause(&mut rng, BETWEEN_KILLS_MS);
     while next < until {
         tokio::time::sleep_until(next).await;
@@ -94,11 +101,16 @@ async fn kill_at_random(
         }
         let any = nodes[rng.below(nodes.len() as u64) as usize];
         let leader = cluster::leader(connections).await;
+        if let Some(node) = leader.filter(|_| leader != known) {
+            recorder.mark(MarkKind::Leader, format!("replica {} leads", node.0));
+            known = leader;
+        }
         let victim = leader.filter(|_| rng.chance(AT_THE_LEADER)).unwrap_or(any);
         let at = recorder.now();
         replicas.kill(victim).await?;
         let led = leader == Some(victim);
         kills.push(Kill { at, led });
+        recorder.mark_at(at, MarkKind::Kill, format!("killed replica {}", victim.0));
         let gone = pause(&mut rng, GONE_MS);
         let role = if led { ", the leader," } else { "" };
         say(
@@ -108,6 +120,8 @@ async fn kill_at_random(
         tokio::time::sleep(gone).await;
         replicas.start(victim).await?;
         cluster::wait_until_up(connections, victim).await?;
+        recorder.over(MarkKind::Kill);
+        recorder.mark(MarkKind::Back, format!("replica {} is back", victim.0));
         // It is up when it answers, and only then may another go.
         next = next.max(Instant::now());
     }

@@ -14,12 +14,12 @@ use crate::{
 /// How long a history may be pondered.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-/// `synod check history FILE`
+/// `synod check history FILE [--html OUT]`
 ///
 /// # Errors
 ///
-/// If the file cannot be read, or what it records is not linearizable.
-pub fn history(file: &Path, format: Format) -> Result<(), Failure> {
+/// If the file cannot be read or drawn, or what it records is not linearizable.
+pub fn history(file: &Path, html: Option<&Path>, format: Format) -> Result<(), Failure> {
     let open = File::open(file).map_err(|error| {
         Failure::new(Exit::Environment, format!("cannot read {}: {error}", file.display()))
     })?;
@@ -27,6 +27,11 @@ pub fn history(file: &Path, format: Format) -> Result<(), Failure> {
         Failure::new(Exit::Usage, format!("{} is no history: {error}", file.display()))
     })?;
     let report = histcheck::check(&history.operations, PATIENCE);
+    if let Some(html) = html {
+        std::fs::write(html, histcheck::timeline(&history, &report)).map_err(|error| {
+            Failure::new(Exit::Environment, format!("cannot write {}: {error}", html.display()))
+        })?;
+    }
     let verdict = match &report.verdict {
         Verdict::Ok => "pass",
         Verdict::Illegal(_) => "fail",

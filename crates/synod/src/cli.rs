@@ -64,7 +64,7 @@ pub enum Verb {
 /// `synod demo`
 #[derive(Args, Clone, Debug)]
 pub struct Demo {
-    /// Where the replicas keep their data; a fresh directory by default.
+    /// Where the replicas keep their data; by default a fresh directory, removed if all is well.
     #[arg(long, env = "SYNOD_DIR")]
     pub dir: Option<PathBuf>,
     /// What is loaded first: lines of KEY, tab, VALUE, else words to be counted. By default the
@@ -206,6 +206,9 @@ pub enum CheckWhat {
     History {
         /// The file, as `demo --history` writes it.
         file: PathBuf,
+        /// Draw it: one page of HTML that needs nothing else.
+        #[arg(long, value_name = "OUT")]
+        html: Option<PathBuf>,
     },
 }
 
@@ -270,7 +273,7 @@ pub struct Chaos {
     /// Everything random is drawn from this.
     #[arg(long, env = "SYNOD_SEED")]
     pub seed: Option<u64>,
-    /// Where the replicas keep their data; a fresh directory by default.
+    /// Where the replicas keep their data; by default a fresh directory, removed if all is well.
     #[arg(long, env = "SYNOD_DIR")]
     pub dir: Option<PathBuf>,
     /// Write what every client asked and heard to this file.

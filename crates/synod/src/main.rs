@@ -44,7 +44,9 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Cas(flags) => synod::verbs::cas(&flags, format).await,
         Verb::Status(flags) => synod::status::run(&flags, format).await,
         Verb::Check(flags) => match flags.what {
-            CheckWhat::History { file } => synod::check::history(&file, format),
+            CheckWhat::History { file, html } => {
+                synod::check::history(&file, html.as_deref(), format)
+            }
         },
         Verb::Bench(flags) => synod::bench::run(&flags, format).await,
         Verb::Demo(flags) => synod::demo::run(&flags, format).await,

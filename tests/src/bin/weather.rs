@@ -5,7 +5,7 @@
 use std::{
     ops::Range,
     panic,
-    process::ExitCode,
+    process::{Command, ExitCode},
     time::{Duration, Instant},
 };
 
@@ -14,14 +14,18 @@ use synod_tests::{
     day::{self, Done},
     digest,
     hunt::{BUGS, hunt},
-    play::{Line, replay, seeds},
+    play::{self, Line, replay, seeds},
     rare::Rare,
+    soak::Soak,
     topology::{ALL, Topology},
+    trace,
 };
 
 const USAGE: &str = "usage: weather list
        weather sim [--scenario NAME] [--seeds A..B | --seed N [--trace] | --minutes M]
-       weather soak NAME A..B
+       weather soak [--scenario NAME] [--seeds A..B] [--minutes M] [--jobs N] [--folder DIR]
+                    [--it PROGRAM]
+       weather days NAME A..B
        weather digest SEED
        weather bugs
        weather hunt NAME     (with SYNOD_PLANTED_BUG=NAME and the feature `planted`)";
@@ -53,10 +57,14 @@ fn main() -> ExitCode {
                 ExitCode::SUCCESS
             },
         ),
-        ["soak", name, range] => match (Topology::named(name), seeds(range)) {
-            (Some(topology), Some(range)) => soak(topology, range),
+        ["days", name, range] => match (Topology::named(name), seeds(range)) {
+            (Some(topology), Some(range)) => all_days(topology, range),
             _ => usage(),
         },
+        ["soak", flags @ ..] => soak(flags),
+        ["sim", "--it", program, "--scenario", name, "--seed", seed, rest @ ..] => {
+            scripted(program, name, seed, rest)
+        }
         ["sim", flags @ ..] => Wanted::of(flags).map_or_else(usage, |wanted| wanted.run()),
         _ => usage(),
     }
@@ -102,7 +110,7 @@ impl Wanted {
     fn run(self) -> ExitCode {
         quiet();
         if self.trace {
-            return trace(self.topology, self.seeds.start);
+            return whole_story(self.topology, self.seeds.start);
         }
         self.days()
     }
@@ -177,7 +185,7 @@ fn report(topology: Topology, seed: u64, trouble: &Trouble) {
 }
 
 /// Runs one day and prints everything that happened.
-fn trace(topology: Topology, seed: u64) -> ExitCode {
+fn whole_story(topology: Topology, seed: u64) -> ExitCode {
     let mut transcript = Vec::new();
     let ended = day::live(topology.shape(seed), topology.plan(seed), Some(&mut transcript));
     for line in transcript {
@@ -195,8 +203,40 @@ fn trace(topology: Topology, seed: u64) -> ExitCode {
     }
 }
 
+/// Many scenarios over many seeds.
+fn soak(flags: &[&str]) -> ExitCode {
+    let Some(soak) = std::env::current_exe().ok().and_then(|me| Soak::of(flags, me)) else {
+        return usage();
+    };
+    let (text, well) = soak.run();
+    print!("{text}");
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// One seed of a scenario with a script, which lies in another program.
+fn scripted(program: &str, name: &str, seed: &str, rest: &[&str]) -> ExitCode {
+    let Ok(seed) = seed.parse::<u64>() else { return usage() };
+    let story = match rest {
+        [] => None,
+        ["--trace"] => Some(std::env::temp_dir().join(format!("{name}-{seed}.trace"))),
+        _ => return usage(),
+    };
+    let mut run = Command::new(program);
+    run.args(["--nocapture", name]).env(play::SEEDS, format!("{seed}..{}", seed + 1));
+    if let Some(story) = &story {
+        // Stories are added to.
+        let _ = std::fs::remove_file(story);
+        run.env(trace::VARIABLE, story);
+    }
+    let well = run.status().is_ok_and(|status| status.success());
+    if let Some(story) = story {
+        println!("story: {}", story.display());
+    }
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
 /// Runs all of these days, with a line about each.
-fn soak(topology: Topology, seeds: Range<u64>) -> ExitCode {
+fn all_days(topology: Topology, seeds: Range<u64>) -> ExitCode {
     quiet();
     let mut failed = false;
     for seed in seeds {

@@ -1,4 +1,4 @@
-//! H-01, H-05, H-08 and H-11: the harness can be trusted, and says so when it cannot.
+//! H-01, H-02, H-05, H-08 and H-11: the harness can be trusted, and says so when it cannot.
 
 use std::{
     collections::BTreeMap,
@@ -61,14 +61,17 @@ fn h_01_every_scenario_is_the_same_bytes_in_another_process() {
     let folder = Folder::new("h01");
     let (mut compared, mut bytes) = (0, 0);
     for scenario in scenarios() {
-        let stories = [0, 1].map(|run| {
+        let told = |run: u32| {
             let file = folder.0.join(format!("{run}"));
             let _ = std::fs::remove_file(&file);
             let ran = story(&scenario, 3, &file);
             assert!(ran.status.success(), "{scenario}: {}", said(&ran));
             std::fs::read(&file).unwrap_or_default()
+        };
+        let (one, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| told(1));
+            (told(0), other.join().expect("it was told"))
         });
-        let [one, other] = stories;
         let differs = one.iter().zip(&other).position(|(a, b)| a != b);
         assert!(one == other, "{scenario}: the stories differ from byte {differs:?} on");
         compared += u64::from(!one.is_empty());
@@ -112,7 +115,73 @@ fn h_01_the_printed_command_replays_the_failure() {
         .write("h_01_the_printed_command_replays_the_failure");
 }
 
-/// Twins: a tenth of all lives has a second core beside it that is told the same. Each record and
+/// A soak over kinds of days and scenarios with a script, with one seed that must fail in each.
+#[test]
+fn h_02_a_soak_counts_every_seed_and_keeps_the_story_of_a_failed_one() {
+    let folder = Folder::new("h02");
+    let it = std::env::current_exe().expect("we are a program");
+    let soak = |canary: Option<&str>| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_weather"));
+        run.args(["soak", "--scenario", "calm", "--scenario", "s8_5_09", "--seeds", "0..30"]);
+        run.args(["--jobs", "2"]).arg("--folder").arg(&folder.0).arg("--it").arg(&it);
+        canary.map(|seed| run.env(day::CANARY, seed));
+        run.output().expect("the weather can be started")
+    };
+    let well = soak(None);
+    assert!(well.status.success(), "{}", said(&well));
+    let table = said(&well);
+    assert!(table.contains("2 scenarios, 60 seeds, 0 failed"), "{table}");
+    let ill = soak(Some("23"));
+    assert_eq!(ill.status.code(), Some(1), "a failed seed is a failure");
+    let table = said(&ill);
+    assert!(table.contains("2 scenarios, 60 seeds, 2 failed"), "{table}");
+    for name in ["calm", "s8_5_09_a_server_that_switches_sides_carries_the_truth"] {
+        let row = table.lines().find(|line| line.starts_with(name)).expect("a row");
+        let cells: Vec<&str> = row.split_whitespace().collect();
+        assert_eq!(cells[1..3], ["30", "1"], "{row}");
+        let story = folder.0.join(format!("{name}-23.trace"));
+        let bytes = std::fs::metadata(&story).expect("the story").len();
+        assert!(bytes > 10_000, "{name}: {bytes} bytes are no story");
+        assert!(table.contains(&story.display().to_string()), "{table}");
+        assert!(table.contains(&play::replay(name, 23)), "{table}");
+    }
+    assert!(table.contains("it fails the same way with these faults alone:"), "{table}");
+    let figure = "2 scenarios, 60 seeds, a failed seed in each found".to_owned();
+    Scenario { seeds: 120, figure, ..Scenario::default() }
+        .write("h_02_a_soak_counts_every_seed_and_keeps_the_story_of_a_failed_one");
+}
+
+/// A scenario with a script that fails prints a command, too; it plays the same seed again.
+#[test]
+fn h_01_a_scripted_scenario_is_replayed_by_its_printed_command() {
+    let name = "s8_5_09_a_server_that_switches_sides_carries_the_truth";
+    let it = std::env::current_exe().expect("we are a program");
+    let mut failing = Command::new(&it);
+    failing.args(["--nocapture", name]).env(day::CANARY, "1").env_remove(play::SEEDS);
+    let failed = failing.output().expect("we can be started");
+    assert!(!failed.status.success(), "the canary sings");
+    let told = said(&failed) + &String::from_utf8_lossy(&failed.stderr);
+    let line = told.lines().find_map(|line| line.strip_prefix("replay: ")).expect("a command");
+    let arguments = line.strip_prefix("cargo xtask sim ").expect("one of ours");
+    // What `xtask sim` runs for it, once it has built both programs.
+    let again = |canary: &str| {
+        let mut run = Command::new(env!("CARGO_BIN_EXE_weather"));
+        run.arg("sim").arg("--it").arg(&it).args(arguments.split(' ')).env(day::CANARY, canary);
+        let output = run.output().expect("the weather can be started");
+        (output.status.success(), said(&output))
+    };
+    let (well, told) = again("1");
+    let line = told.lines().find_map(play::Line::read).expect("a line about the seed");
+    assert!(!well && line.seed == 1 && line.ended == Err(day::CANARY_SONG.into()), "{told}");
+    let (well, told) = again("none");
+    let [first, second] = [told, again("none").1]
+        .map(|told| told.lines().find_map(play::Line::read).expect("a line").ended);
+    assert!(well && first == second && first.is_ok(), "{first:?} {second:?}");
+    Scenario { seeds: 1, figure: line.name, ..Scenario::default() }
+        .write("h_01_a_scripted_scenario_is_replayed_by_its_printed_command");
+}
+
+/// Twins: some lives have a second core beside them that is told the same. Each record and
 /// word is compared, now and then the whole state, and the twin hears a harmless request twice.
 #[test]
 fn h_05_twins_told_the_same_do_the_same() {

@@ -4,6 +4,7 @@ mod shell;
 
 use std::{io::IsTerminal, path::Path, time::Duration};
 
+use histcheck::MarkKind;
 use kvpaxos::Connections;
 use protocol::NodeId;
 
@@ -15,6 +16,7 @@ use crate::{
         input::Input,
         say,
         verdict::{Case, Kill},
+        watchdog::{WATCHDOG, watched},
     },
 };
 
@@ -98,8 +100,11 @@ async fn play(flags: &cli::Demo, format: Format) -> Result<(), Failure> {
     say(&recorder, format_args!("loaded; {CLIENTS} clients put, get, append, delete and compare"));
     let work = Workload::start(&recorder, &connections, seed, CLIENTS);
     let mut play = Play { recorder: &recorder, connections: &connections, kills: Vec::new() };
-    play.kill_leader(&mut replicas, leader).await?;
-    play.second_blow(&mut replicas).await?;
+    let blows = async {
+        play.kill_leader(&mut replicas, leader).await?;
+        play.second_blow(&mut replicas).await
+    };
+    watched(&recorder, &connections, WATCHDOG, blows).await?;
     tokio::time::sleep(CALM).await;
     let worked = work.stop().await;
     let kills = play.kills;
@@ -119,10 +124,13 @@ async fn play(flags: &cli::Demo, format: Format) -> Result<(), Failure> {
         seed,
         command: &command,
         dir: &dir,
+        kept: flags.dir.is_some(),
     };
     let verdict = Verdict::of(&case).await;
     save(&recorder, flags.history.as_deref(), seed, &command)?;
-    verdict.deliver(&case, format)
+    let ended = verdict.deliver(&case, format);
+    drop(replicas);
+    cluster::tidy_up(&dir, flags.dir.is_some(), ended)
 }
 
 /// Writes the history, if somebody wants it.
@@ -193,15 +201,20 @@ impl Play<'_> {
         let at = self.recorder.now();
         replicas.kill(leader).await?;
         self.kills.push(Kill { at, led: true });
+        let mark = |kind, what| self.recorder.mark(kind, what);
+        self.recorder.mark_at(at, MarkKind::Kill, format!("killed replica {}", leader.0));
         say(
             self.recorder,
             format_args!("killed replica {}, the leader, in mid-sentence", leader.0),
         );
         let next = cluster::wait_for_leader(self.connections, Some(leader)).await?;
+        mark(MarkKind::Leader, format!("replica {} leads", next.0));
         say(self.recorder, format_args!("replica {} leads now", next.0));
         tokio::time::sleep(GONE).await;
         replicas.start(leader).await?;
         cluster::wait_until_up(self.connections, leader).await?;
+        self.recorder.over(MarkKind::Kill);
+        mark(MarkKind::Back, format!("replica {} is back", leader.0));
         say(self.recorder, format_args!("replica {} is back, out of its own files", leader.0));
         tokio::time::sleep(CALM).await;
         Ok(())
@@ -213,14 +226,17 @@ impl Play<'_> {
         let leader = cluster::wait_for_leader(self.connections, None).await?;
         if replicas.can_cut() {
             replicas.cut(leader);
+            self.recorder.mark(MarkKind::Cut, format!("cut replica {} off", leader.0));
             say(
                 self.recorder,
                 format_args!("cut replica {}, the leader, off from everybody", leader.0),
             );
             let next = cluster::wait_for_leader(self.connections, Some(leader)).await?;
+            self.recorder.mark(MarkKind::Leader, format!("replica {} leads", next.0));
             say(self.recorder, format_args!("replica {} leads now", next.0));
             tokio::time::sleep(GONE).await;
             replicas.heal();
+            self.recorder.over(MarkKind::Cut);
             say(self.recorder, format_args!("healed: replica {} hears the others again", leader.0));
             return Ok(());
         }
@@ -229,11 +245,14 @@ impl Play<'_> {
         let at = self.recorder.now();
         replicas.kill(follower).await?;
         self.kills.push(Kill { at, led: false });
+        self.recorder.mark_at(at, MarkKind::Kill, format!("killed replica {}", follower.0));
         let instead = "a follower (processes cannot be cut off, so one is killed)";
         say(self.recorder, format_args!("killed replica {}, {instead}", follower.0));
         tokio::time::sleep(GONE).await;
         replicas.start(follower).await?;
         cluster::wait_until_up(self.connections, follower).await?;
+        self.recorder.over(MarkKind::Kill);
+        self.recorder.mark(MarkKind::Back, format!("replica {} is back", follower.0));
         say(self.recorder, format_args!("replica {} is back, out of its own files", follower.0));
         Ok(())
     }

@@ -254,8 +254,20 @@ pub async fn wait_until_equal(connections: &Connections) -> Option<(bool, u64)> 
     None
 }
 
+/// Removes the replicas' data if nobody asked for it and all went well.
+///
+/// # Errors
+///
+/// What went wrong before; or if it cannot be removed.
+pub fn tidy_up(dir: &Path, asked: bool, ended: Result<(), Failure>) -> Result<(), Failure> {
+    if ended.is_ok() && !asked {
+        std::fs::remove_dir_all(dir)?;
+    }
+    ended
+}
+
 /// A directory for the replicas' data: the one asked for, which must be new or empty, or a fresh
-/// one that is kept.
+/// one, which is removed by [`tidy_up`] if all goes well.
 ///
 /// # Errors
 ///

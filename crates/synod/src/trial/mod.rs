@@ -8,6 +8,7 @@ pub mod input;
 pub mod recorder;
 pub mod threads;
 pub mod verdict;
+pub mod watchdog;
 pub mod workload;
 
 pub use cluster::Cluster;

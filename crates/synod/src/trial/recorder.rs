@@ -2,6 +2,7 @@
 
 use std::{
     cell::{Cell, Ref, RefCell},
+    collections::BTreeMap,
     fs::File,
     io::BufWriter,
     path::Path,
@@ -10,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use histcheck::{Action, Answer, Header, Operation, Outcome, Writer};
+use histcheck::{Action, Answer, Header, Mark, MarkKind, Operation, Outcome, Writer};
 use kvpaxos::{Client, Connections, Error, Expect, Version};
 
 use crate::failure::{Exit, Failure};
@@ -25,6 +26,10 @@ pub struct Recorder {
     operations: RefCell<Vec<Operation>>,
     /// When each acknowledgement came, in nanoseconds, in order.
     acknowledged: RefCell<Vec<u64>>,
+    /// What was asked and not answered yet, by its number.
+    open: RefCell<BTreeMap<u64, Operation>>,
+    /// What was done to the replicas.
+    marks: RefCell<Vec<Mark>>,
     next_id: Cell<u64>,
     next_client: Cell<u64>,
 }
@@ -37,6 +42,8 @@ impl Recorder {
             start: Instant::now(),
             operations: RefCell::default(),
             acknowledged: RefCell::default(),
+            open: RefCell::default(),
+            marks: RefCell::default(),
             next_id: Cell::new(1),
             next_client: Cell::new(1),
         })
@@ -56,6 +63,35 @@ impl Recorder {
     /// When each acknowledgement came, in order.
     pub fn acknowledged(&self) -> Ref<'_, Vec<u64>> {
         self.acknowledged.borrow()
+    }
+
+    /// What was asked and not answered yet, in the order of the questions.
+    #[must_use]
+    pub fn open(&self) -> Vec<Operation> {
+        self.open.borrow().values().cloned().collect()
+    }
+
+    /// Something was done to the replicas, or happened to them, just now.
+    pub fn mark(&self, kind: MarkKind, mark: String) {
+        self.mark_at(self.now(), kind, mark);
+    }
+
+    /// The same, at a time a moment ago.
+    pub fn mark_at(&self, at: u64, kind: MarkKind, mark: String) {
+        self.marks.borrow_mut().push(Mark { mark, at, until: None, kind });
+    }
+
+    /// The latest thing of this kind is over.
+    pub fn over(&self, kind: MarkKind) {
+        let mut marks = self.marks.borrow_mut();
+        if let Some(mark) = marks.iter_mut().rev().find(|mark| mark.kind == kind) {
+            mark.until = Some(self.now());
+        }
+    }
+
+    /// What was done to the replicas so far.
+    pub fn marks(&self) -> Ref<'_, Vec<Mark>> {
+        self.marks.borrow()
     }
 
     fn fresh(counter: &Cell<u64>) -> u64 {
@@ -80,6 +116,9 @@ impl Recorder {
         };
         let mut writer =
             Writer::new(BufWriter::new(file), &header).map_err(|error| failed(&error))?;
+        for mark in self.marks().iter() {
+            writer.mark(mark).map_err(|error| failed(&error))?;
+        }
         for operation in self.operations().iter() {
             writer.record(operation).map_err(|error| failed(&error))?;
         }
@@ -109,7 +148,9 @@ impl Witness {
     pub async fn ask(&mut self, action: Action) -> (Outcome, Option<Error>) {
         let id = Recorder::fresh(&self.recorder.next_id);
         let asked = Operation::asked(id, self.number, self.recorder.now(), action);
+        self.recorder.open.borrow_mut().insert(id, asked.clone());
         let heard = self.perform(&asked.action).await;
+        self.recorder.open.borrow_mut().remove(&id);
         let now = self.recorder.now();
         let (operation, error) = match heard {
             Ok((answer, version)) => {

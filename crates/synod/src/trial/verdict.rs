@@ -53,6 +53,9 @@ pub struct Case<'a> {
     pub command: &'a str,
     /// Where the replicas' data is.
     pub dir: &'a Path,
+    /// Whether it stays there: somebody named the directory. Otherwise it stays only if
+    /// something does not hold.
+    pub kept: bool,
 }
 
 /// How one check came out: `Err` with what is wrong.
@@ -133,6 +136,11 @@ impl Verdict {
         if self.passed() { Ok(()) } else { Err(Failure::told(Exit::Failed)) }
     }
 
+    /// Whether the data is worth keeping, or somebody wants it kept.
+    fn keeps(&self, case: &Case<'_>) -> bool {
+        case.kept || !self.passed()
+    }
+
     fn word(&self) -> &'static str {
         if self.passed() { "pass" } else { "fail" }
     }
@@ -149,7 +157,7 @@ impl Verdict {
                 "p50": share(&self.failovers_ms, 0.5), "p99": share(&self.failovers_ms, 0.99),
                 "max": share(&self.failovers_ms, 1.0),
             },
-            "dir": case.dir, "repeat": case.command,
+            "dir": self.keeps(case).then_some(case.dir), "repeat": case.command,
         })
     }
 
@@ -174,7 +182,11 @@ impl Verdict {
             show(0.99),
             show(1.0)
         );
-        println!("  data kept in {}; again: {}", case.dir.display(), case.command);
+        let data = match self.keeps(case) {
+            true => format!("data kept in {}", case.dir.display()),
+            false => "data removed (--dir keeps it)".to_owned(),
+        };
+        println!("  {data}; again: {}", case.command);
         println!(
             "{}: {} operations of {} clients in {:.1} s, {} unknown, never unavailable for more than {:.0} ms (seed {})",
             self.word(),

@@ -2,6 +2,8 @@
 
 mod demo;
 
+mod harness;
+
 mod processes;
 
 mod readme;
