@@ -65,7 +65,7 @@ pub fn replay(kv: &Kv) -> Result<(Replayed, Store), String> {
             let command = sessions::Command::<Command>::decode(&command)
                 .ok_or("S2 validity: a command is not one of ours")?;
             let whose = match &command {
-                sessions::Command::Register => None,
+                sessions::Command::Register | sessions::Command::Bare(_) => None,
                 sessions::Command::Do { client, request, .. } => Some((*client, *request)),
             };
             let answered = matches!(machine.apply(command), sessions::Response::Done(_));

@@ -1,5 +1,7 @@
 //! The client of a store: finds the leader, repeats itself safely, and says what it knows.
 
+mod more;
+
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -20,7 +22,7 @@ use crate::{
     command::{
         Command, Expect, MAX_COMMAND, MAX_KEY, MAX_KEYS_PER_CALL, MAX_VALUE, Response, Version,
     },
-    question::{Cursor, Found, MAX_ANSWER, Page, Question, Show, Value},
+    question::{Found, MAX_ANSWER, Question, Value},
     server::SERVICE,
     service::{KvClient, NodeStatus},
 };
@@ -226,57 +228,6 @@ impl Client {
     pub async fn get(&mut self, key: Bytes) -> Result<Option<Value>, Error> {
         match self.look(&Question::Get(key)).await? {
             Found::One(found) => Ok(found),
-            _ => Err(Error::Malformed),
-        }
-    }
-
-    /// Sets every key to its value: all of them at one moment, or none. The versions are those of
-    /// the pairs, in their order; of a key that comes twice the later value stays. At most
-    /// [`MAX_KEYS_PER_CALL`] pairs of [`MAX_COMMAND`] bytes, eight for each pair included; without
-    /// pairs nothing is asked of anybody.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn put_many(&mut self, pairs: Vec<(Bytes, Bytes)>) -> Result<Vec<Version>, Error> {
-        let count = pairs.len() as u64;
-        if count == 0 {
-            return Ok(Vec::new());
-        }
-        // Each pair was a write of its own, and none came between.
-        let Version(last) = self.written(Command::PutMany(pairs)).await?;
-        Ok((0..count).rev().map(|before| Version(last.saturating_sub(before))).collect())
-    }
-
-    /// The values of these keys and their versions, in their order and all as of one moment during
-    /// the call. At most [`MAX_KEYS_PER_CALL`] keys, whose values have at most [`MAX_ANSWER`] bytes
-    /// together; without keys nothing is asked of anybody.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn get_many(&mut self, keys: Vec<Bytes>) -> Result<Vec<Option<Value>>, Error> {
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let count = keys.len();
-        match self.look(&Question::GetMany(keys)).await? {
-            Found::Many(found) if found.len() == count => Ok(found),
-            _ => Err(Error::Malformed),
-        }
-    }
-
-    /// A page of the keys that begin with `prefix`. Begin with [`Cursor::START`] and go on with
-    /// what each page names as next, until one names nothing. A key that is there from the first
-    /// call to the last is found at least once; one that came or went meanwhile may be found or
-    /// not, and any may be found again. A page may be empty and not the last.
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`].
-    pub async fn scan(&mut self, prefix: Bytes, from: Cursor, show: Show) -> Result<Page, Error> {
-        match self.look(&Question::Scan { prefix, from, show }).await? {
-            Found::Page(page) => Ok(page),
             _ => Err(Error::Malformed),
         }
     }

@@ -62,6 +62,13 @@ pub enum Response {
 }
 
 impl Command {
+    /// Whether it writes only over one version, so that its repetition finds another and does
+    /// nothing: versions never come back. Such a command needs no session.
+    #[must_use]
+    pub fn is_versioned(&self) -> bool {
+        matches!(self, Self::Cas(_, Expect::Version(_), _))
+    }
+
     /// Whether every part of it, and the whole, is within the limits.
     #[must_use]
     pub fn fits(&self) -> bool {

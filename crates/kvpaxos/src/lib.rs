@@ -5,7 +5,8 @@
 //! Keys and values are bytes. A [`Client`] puts, appends, deletes, compares and sets, and gets;
 //! whatever it was told is done is on the disks of a majority, and every later get, at any server,
 //! sees it. Many keys can be put at once, all or none of them, and many be got as they were at one
-//! moment; a scan goes over all keys page by page and finds each that is there all the while. Each operation takes effect at most once, however often it had to be repeated. An
+//! moment; a scan goes over all keys page by page and finds each that is there all the while. Who
+//! puts over a version needs no session, and costs the servers no memory. Each operation takes effect at most once, however often it had to be repeated. An
 //! [`Error`] always says which of two things is the case: it certainly did not happen, or nobody
 //! can know. What is beyond a limit is refused before anything is logged.
 //!
@@ -53,7 +54,7 @@
 //!
 //! # Reading order
 //!
-//! [`command`], [`question`], [`core`](mod@core), [`service`], [`server`], [`client`].
+//! [`command`], [`question`], [`core`](mod@core), [`service`], [`server`], [`client`], [`versioned`].
 
 pub mod command;
 
@@ -67,6 +68,8 @@ pub mod server;
 
 pub mod client;
 
+pub mod versioned;
+
 #[cfg(test)]
 mod tests;
 
@@ -76,3 +79,4 @@ pub use command::{
 };
 pub use core::Store;
 pub use question::{Cursor, Entry, Found, MAX_ANSWER, Page, Question, Show, Value};
+pub use versioned::PutError;

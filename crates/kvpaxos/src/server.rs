@@ -78,7 +78,11 @@ fn admit(submit: &Submit) -> Result<(), Refused> {
     match sessions::Command::<Command>::decode(&submit.0) {
         Some(sessions::Command::Register) => Ok(()),
         Some(sessions::Command::Do { command, .. }) if command.fits() => Ok(()),
-        Some(sessions::Command::Do { .. }) => Err(Refused::TooLarge),
+        Some(sessions::Command::Bare(command)) if !command.is_versioned() => {
+            Err(Refused::Malformed)
+        }
+        Some(sessions::Command::Bare(command)) if command.fits() => Ok(()),
+        Some(_) => Err(Refused::TooLarge),
         None => Err(Refused::Malformed),
     }
 }

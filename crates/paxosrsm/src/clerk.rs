@@ -58,6 +58,7 @@ pub enum Next {
 #[derive(Clone, Debug)]
 enum Errand {
     Command(Bytes),
+    Bare(Bytes),
     Query(Bytes),
 }
 
@@ -106,7 +107,8 @@ impl Clerk {
         self.servers[self.favourite]
     }
 
-    /// Whether the command under way may have had an effect already.
+    /// Whether the command under way may have had an effect already; of a bare one that was
+    /// answered, whether that was an earlier try than the one the answer speaks of.
     #[must_use]
     pub fn exposed(&self) -> bool {
         self.exposed
@@ -116,6 +118,12 @@ impl Clerk {
     pub fn submit(&mut self, command: Bytes) -> Try {
         self.number.0 += 1;
         self.begin(Errand::Command(command))
+    }
+
+    /// Begins a command without a session. It is repeated like any other, and every try may take
+    /// effect: only for commands that are harmless the second time. One at a time.
+    pub fn bare(&mut self, command: Bytes) -> Try {
+        self.begin(Errand::Bare(command))
     }
 
     /// Begins a query. One at a time.
@@ -152,6 +160,11 @@ impl Clerk {
                         Command::<Raw>::Register.to_bytes()
                     }
                 };
+                Try { to, after, bytes, changes: true }
+            }
+            Some(Errand::Bare(command)) => {
+                self.registering = false;
+                let bytes = Command::Bare(Raw(command.clone())).to_bytes();
                 Try { to, after, bytes, changes: true }
             }
             None => Try { to, after, bytes: Bytes::new(), changes: false },
@@ -210,8 +223,7 @@ impl Clerk {
                 Next::Try(self.attempt(Duration::ZERO))
             }
             Some(Response::Done(Raw(response))) => {
-                self.errand = None;
-                self.exposed = false;
+                self.exposed &= matches!(self.errand.take(), Some(Errand::Bare(_)));
                 Next::Done(response)
             }
             Some(Response::Expired) if self.exposed => {

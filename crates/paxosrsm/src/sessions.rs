@@ -42,6 +42,9 @@ pub enum Command<C> {
         /// What it wants done.
         command: C,
     },
+    /// A request without a name: nothing is remembered of it, and it is applied as often as it
+    /// arrives. Only for commands that are harmless the second time by what they say themselves.
+    Bare(C),
 }
 
 /// What comes out.
@@ -61,6 +64,7 @@ pub enum Response<R> {
 
 const REGISTER: u8 = 0;
 const DO: u8 = 1;
+const BARE: u8 = 2;
 
 impl<C: Coded> Coded for Command<C> {
     fn encode(&self, into: &mut Vec<u8>) {
@@ -70,6 +74,10 @@ impl<C: Coded> Coded for Command<C> {
                 into.push(DO);
                 into.extend_from_slice(&client.0.to_le_bytes());
                 into.extend_from_slice(&request.0.to_le_bytes());
+                command.encode(into);
+            }
+            Self::Bare(command) => {
+                into.push(BARE);
                 command.encode(into);
             }
         }
@@ -84,6 +92,7 @@ impl<C: Coded> Coded for Command<C> {
                 let request = RequestNo(reader.u64()?);
                 Some(Self::Do { client, request, command: C::decode(&reader.rest())? })
             }
+            BARE => Some(Self::Bare(C::decode(&reader.rest())?)),
             _ => None,
         }
     }
@@ -203,6 +212,7 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
         match command {
             Command::Register => Response::Registered(self.register()),
             Command::Do { client, request, command } => self.perform(client, request, command),
+            Command::Bare(command) => Response::Done(self.machine.apply(command)),
         }
     }
 

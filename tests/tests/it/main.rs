@@ -15,6 +15,8 @@ mod kv_weather;
 
 mod bounds;
 
+mod kv_versions;
+
 mod durable;
 
 mod regressions;

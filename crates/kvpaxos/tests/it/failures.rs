@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kvpaxos::{
-    Command, Error, Expect, MAX_KEY, MAX_VALUE, Question,
+    Command, Error, Expect, MAX_KEY, MAX_VALUE, Question, Version,
     client::{Answer, Call, KvWire},
     server::SERVICE,
 };
@@ -60,6 +60,12 @@ async fn what_is_beyond_a_limit_is_refused_before_it_is_logged() {
     // Each value within its limit, and together more than one command may be.
     let both = Command::Cas(b("k"), Expect::Value(sized(MAX_VALUE)), sized(MAX_VALUE));
     assert_eq!(submit(&peers, leader, request(both)).await, Err(Refused::TooLarge));
+    // Without a session only what is harmless the second time.
+    let bare = sessions::Command::Bare(Command::Append(b("k"), b("x"))).to_bytes();
+    assert_eq!(submit(&peers, leader, bare).await, Err(Refused::Malformed));
+    let large = Command::Cas(b("k"), Expect::Version(Version(1)), sized(MAX_VALUE + 1));
+    let bare = sessions::Command::Bare(large).to_bytes();
+    assert_eq!(submit(&peers, leader, bare).await, Err(Refused::TooLarge));
     // More than a frame never leaves.
     let frame = Call::Submit(Submit(sized(5 << 20)));
     assert!(matches!(peers.call(leader, frame).await, Err(CallError::TooBig)));

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use kvpaxos::{
-    Client, Cursor, Error, MAX_ANSWER, MAX_KEYS_PER_CALL, MAX_VALUE, Show, question::SCAN_KEYS,
+    Client, Cursor, Error, MAX_ANSWER, MAX_KEYS_PER_CALL, MAX_VALUE, PutError, Show, Version,
+    question::SCAN_KEYS,
 };
 
 use crate::group::{b, three};
@@ -116,4 +117,23 @@ async fn a_scan_goes_on_at_the_next_leader() {
     }
     assert!(pages >= 7, "{pages} pages");
     assert!(found.is_superset(&wanted), "{found:?}");
+}
+
+/// Create, write over, and what is said when somebody else was faster; no session but the creator's.
+#[tokio::test]
+async fn a_put_over_a_version_needs_no_session() {
+    let servers = three(None).await;
+    let (mut one, mut other) = (servers.client(1), servers.client(2));
+    let none = Version(0);
+    assert_eq!(one.put_if_version(b("k"), b("x"), Version(5)).await, Err(PutError::NoKey));
+    let first = one.put_if_version(b("k"), b("a"), none).await.expect("created");
+    let refused = one.put_if_version(b("k"), b("b"), none).await;
+    assert_eq!(refused, Err(PutError::Version(first)));
+    let second = other.put_if_version(b("k"), b("b"), first).await.expect("written over");
+    let refused = one.put_if_version(b("k"), b("c"), first).await;
+    assert_eq!(refused, Err(PutError::Version(second)));
+    assert_eq!(one.get(b("k")).await, Ok(Some((b("b"), second))));
+    let large = Bytes::from(vec![0; MAX_VALUE + 1]);
+    let refused = one.put_if_version(b("k"), large, second).await;
+    assert_eq!(refused, Err(PutError::Other(Error::TooLarge)));
 }

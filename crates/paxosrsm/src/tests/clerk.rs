@@ -29,7 +29,7 @@ fn again(next: Next) -> Try {
 /// The number and session under which a command is sent; `None` for a registration.
 fn number(attempt: &Try) -> Option<(u64, u64)> {
     match Command::<Text>::decode(&attempt.bytes).expect("a command") {
-        Command::Register => None,
+        Command::Register | Command::Bare(_) => None,
         Command::Do { client, request, .. } => Some((client.0, request.0)),
     }
 }
@@ -179,4 +179,30 @@ fn a_session_numbers_its_requests_from_one() {
         panic!("a request")
     };
     assert_eq!(request, RequestNo(1));
+}
+
+/// A bare command is sent as it is, without a registration, and the clerk knows at its end whether
+/// an earlier try may have taken effect.
+#[test]
+fn a_bare_command_has_no_session_and_remembers_that_it_was_repeated() {
+    let mut clerk = clerk();
+    let bare = Command::Bare(Text(Bytes::from_static(b"a"))).to_bytes();
+    let first = clerk.bare(Bytes::from_static(b"a"));
+    assert_eq!((first.bytes, first.changes), (bare.clone(), true));
+    // Certainly nothing has happened so far.
+    for nothing in [Heard::Unreachable, Heard::Refused(Refused::Busy)] {
+        assert_eq!(again(clerk.heard(nothing)).bytes, bare);
+        assert!(!clerk.exposed());
+    }
+    assert!(matches!(clerk.heard(said(&Response::Done(Length(1)))), Next::Done(_)));
+    assert!(!clerk.exposed(), "the only try that arrived was answered");
+    for silence in [Heard::Silence, Heard::Refused(Refused::Unknown)] {
+        clerk.bare(Bytes::from_static(b"a"));
+        assert_eq!(again(clerk.heard(silence)).bytes, bare);
+        assert!(matches!(clerk.heard(said(&Response::Done(Length(1)))), Next::Done(_)));
+        assert!(clerk.exposed(), "the first try may have taken effect");
+    }
+    // Which has no influence on what comes later.
+    assert_eq!(number(&clerk.submit(Bytes::from_static(b"b"))), None);
+    assert!(!clerk.exposed());
 }

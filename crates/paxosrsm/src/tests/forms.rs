@@ -26,9 +26,14 @@ fn text(word: &'static str) -> Text {
 fn golden_bytes() {
     let client = ClientId(0x0102);
     let request = RequestNo(3);
-    let commands = [Command::Register, Command::Do { client, request, command: text("hi") }];
+    let commands = [
+        Command::Register,
+        Command::Do { client, request, command: text("hi") },
+        Command::Bare(text("hi")),
+    ];
     assert_eq!(hex(&commands[0].to_bytes()), "00");
     assert_eq!(hex(&commands[1].to_bytes()), "01020100000000000003000000000000006869");
+    assert_eq!(hex(&commands[2].to_bytes()), "026869");
     let responses: Vec<String> = [
         Response::Registered(client),
         Response::Done(Length(5)),
@@ -83,7 +88,8 @@ const GOLDEN: [&str; 4] =
 fn every_form_means_one_thing() {
     let client = ClientId(u64::MAX);
     let request = RequestNo(0);
-    for command in [Command::Register, Command::Do { client, request, command: text("") }] {
+    let named = Command::Do { client, request, command: text("") };
+    for command in [Command::Register, named, Command::Bare(text(""))] {
         a_form_means_one_thing::<Command<Text>>(&command.to_bytes());
     }
     for response in [
