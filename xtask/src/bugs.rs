@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::{
     command::{Ended, cargo, limited, stdout},
-    table,
+    scenarios, table,
     workspace::Workspace,
 };
 
@@ -24,6 +24,9 @@ const HUNT_LIMIT: Duration = Duration::from_secs(60);
 
 /// The exit code of a hunt that caught its bug.
 const CAUGHT: i32 = 1;
+
+/// The test that stands for all hunts on the list of scenarios.
+const SCENARIO: &str = "h_11_planted_bugs_of_every_layer_are_hunted";
 
 /// How one hunt ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -67,7 +70,9 @@ pub(crate) fn run(workspace: &Workspace) -> Result<bool> {
     for name in &leaked {
         println!("the release binary contains the planted bug {name}");
     }
-    println!("caught {caught} of {} planted bugs", hunted.len());
+    let figure = format!("caught {caught} of {} planted bugs", hunted.len());
+    println!("{figure}");
+    scenarios::leave(&scenarios::folder(&workspace.target), SCENARIO, caught as u64, &figure)?;
     Ok(caught == hunted.len() && leaked.is_empty() && !hunted.is_empty())
 }
 

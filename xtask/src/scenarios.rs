@@ -32,6 +32,7 @@ impl Number {
     /// The number in the name of a test, if it has one.
     pub(crate) fn of_test(path: &str) -> Option<Self> {
         let name = path.rsplit("::").next()?;
+        let name = name.strip_prefix("timing_").unwrap_or(name);
         let mut parts = name.split('_');
         let section = match parts.next()? {
             "h" => 0,
@@ -98,6 +99,17 @@ pub(crate) fn read(folder: &Path) -> Result<BTreeMap<String, Did>> {
     Ok(all)
 }
 
+/// Leaves behind what a command did that stands for a scenario, under the name of its test.
+pub(crate) fn leave(folder: &Path, name: &str, seeds: u64, figure: &str) -> Result<()> {
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    let value = serde_json::json!({
+        "name": name, "seeds": seeds, "events": 0, "acknowledged": 0, "figure": figure
+    });
+    let path = folder.join(format!("{name}.json"));
+    fs::write(&path, format!("{value}\n"))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
 /// Forgets what earlier runs left behind.
 pub(crate) fn clear(folder: &Path) -> Result<()> {
     for name in read(folder)?.keys() {
@@ -116,6 +128,7 @@ mod tests {
         let partition = number("cluster::s8_3_16_partition_decides_nothing");
         assert_eq!(partition.as_deref(), Some("8.3-16"));
         assert_eq!(number("h_07_every_fault").as_deref(), Some("H-07"));
+        assert_eq!(number("timing_s8_3_20_at_once").as_deref(), Some("8.3-20"));
         for other in ["s8_3_16", "s8_3", "s9_3_16_x", "helper", "h_x_y", "shape_8_3_1"] {
             assert_eq!(number(other), None, "{other}");
         }

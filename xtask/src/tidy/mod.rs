@@ -8,6 +8,7 @@ mod free;
 mod manifests;
 mod purity;
 mod text;
+mod timing;
 
 use std::fmt;
 
@@ -66,7 +67,7 @@ impl fmt::Display for Finding {
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// Every rule.
-const RULES: [Rule; 12] = [
+const RULES: [Rule; 13] = [
     arrows::only_declared,
     purity::cores_touch_nothing,
     purity::core_of_paxos_is_alone,
@@ -79,6 +80,7 @@ const RULES: [Rule; 12] = [
     text::no_machine_paths,
     text::nothing_is_left_to_do,
     text::nothing_is_ignored,
+    timing::tests_of_real_time_say_so,
 ];
 
 /// Checks every rule, and prints what it finds; whether that is nothing.

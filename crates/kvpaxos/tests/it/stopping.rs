@@ -28,7 +28,7 @@ fn register() -> Submit {
 }
 
 #[tokio::test]
-async fn s8_4_08_shutdown_answers_everybody_who_waits() {
+async fn timing_s8_4_08_shutdown_answers_everybody_who_waits() {
     let mut servers = three(None).await;
     servers.client(1).put(b("k"), b("v")).await.expect("put");
     let leader = servers.leader().await;
@@ -70,11 +70,11 @@ async fn s8_4_08_shutdown_answers_everybody_who_waits() {
     assert!(submits_after < Duration::from_secs(1), "it took {submits_after:?}");
     let figure = format!("100 pending, all refused after {} ms", submits_after.as_millis());
     let scenario = Scenario { seeds: 1, events: 120, acknowledged: 1, figure };
-    scenario.write("s8_4_08_shutdown_answers_everybody_who_waits");
+    scenario.write("timing_s8_4_08_shutdown_answers_everybody_who_waits");
 }
 
 #[tokio::test]
-async fn s8_4_16_stopping_ends_everything() {
+async fn timing_s8_4_16_stopping_ends_everything() {
     let before = tasks();
     let home = Some(TempDir::new().expect("a directory"));
     let network = Arc::new(net::Memory::new());
@@ -99,15 +99,21 @@ async fn s8_4_16_stopping_ends_everything() {
             // Only this test still holds it: the thread that wrote snapshots has ended, so the
             // directory may be opened again.
             assert_eq!(Arc::strong_count(shelf), 1, "somebody still works on snapshots");
-            let began = Instant::now();
-            assert!(door.request(None, Request::Submit(register())).await.is_err());
-            assert!(began.elapsed() < Duration::from_millis(100), "a stopped group fails at once");
+            let mut took = Vec::new();
+            for _ in 0..21 {
+                let began = Instant::now();
+                assert!(door.request(None, Request::Submit(register())).await.is_err());
+                took.push(began.elapsed());
+            }
+            took.sort_unstable();
+            let median = took[took.len() / 2];
+            assert!(median < Duration::from_millis(100), "a stopped group fails at once");
         }
         until("no task is left", async || tasks() == before).await;
     }
     let figure = "no task and no thread left, twice; a submit afterwards fails at once".to_owned();
     let scenario = Scenario { seeds: 1, events: 2, acknowledged: 40, figure };
-    scenario.write("s8_4_16_stopping_ends_everything");
+    scenario.write("timing_s8_4_16_stopping_ends_everything");
 }
 
 /// A request whose session another server's clients have pushed out is never run again unawares:

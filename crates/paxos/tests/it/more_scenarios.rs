@@ -15,7 +15,7 @@ use crate::{
 
 /// Real time, so the figure is a percentile and the bound generous for what it measures.
 #[test]
-fn s8_3_20_start_returns_at_once() {
+fn timing_s8_3_20_start_returns_at_once() {
     let members = (1..=5).map(NodeId).collect();
     let config = Config::explicit(NodeId(1), members);
     let core = Paxos::recover(config, 1, Slot(0), []).expect("sound knobs");
@@ -36,7 +36,7 @@ fn s8_3_20_start_returns_at_once() {
     assert!(took[990] < Duration::from_millis(1), "99 of 100 took up to {:?}", took[990]);
     let figure = format!("99th percentile of start and status together: {:?}", took[990]);
     Scenario { seeds: 1, events: 2000, acknowledged: answers, figure }
-        .write("s8_3_20_start_returns_at_once");
+        .write("timing_s8_3_20_start_returns_at_once");
 }
 
 /// Rounds of: the leader proposes, then is cut off or loses power before it may have told anybody.
