@@ -19,8 +19,12 @@ use wal::{DiskFile, SimDisk};
 
 use crate::story::{Story, now};
 
-/// How long a sync takes.
+/// How long a sync takes on most disks.
 const SYNC: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(5));
+/// How long it takes on a slow one.
+const SLOW_SYNC: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(40));
+/// In so many of a thousand cases a disk is slow.
+const SLOW: u64 = 250;
 
 /// One host's disk. Clones are the same disk.
 #[derive(Clone)]
@@ -30,6 +34,8 @@ struct Inner {
     host: String,
     story: Story,
     rng: Rng,
+    /// How long a sync takes.
+    pace: (Duration, Duration),
     /// What the host sees.
     seen: SimDisk,
     /// Where the device is.
@@ -69,11 +75,13 @@ struct Handle {
 
 impl Disk {
     /// An empty disk of `host`.
-    pub(crate) fn new(host: &str, story: &Story, rng: Rng) -> Self {
+    pub(crate) fn new(host: &str, story: &Story, mut rng: Rng) -> Self {
+        let pace = if rng.chance(SLOW) { SLOW_SYNC } else { SYNC };
         Self(Arc::new(Mutex::new(Inner {
             host: host.to_owned(),
             story: story.clone(),
             rng,
+            pace,
             seen: SimDisk::new(),
             device: SimDisk::new(),
             files: BTreeMap::new(),
@@ -178,7 +186,7 @@ impl Inner {
         let at = now();
         self.follow(at);
         let took = match change {
-            Change::Sync { .. } | Change::SyncDir => self.rng.between(SYNC.0, SYNC.1),
+            Change::Sync { .. } | Change::SyncDir => self.rng.between(self.pace.0, self.pace.1),
             _ => Duration::ZERO,
         };
         self.due = self.due.max(at) + took;

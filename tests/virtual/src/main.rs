@@ -71,7 +71,7 @@ fn asked(words: &[&str]) -> Option<Asked> {
                 more
             }
             ("--trace", more) => {
-                asked.trace = Some(PathBuf::from(format!("synod-virtual-{seed}.trace")));
+                asked.trace = Some(many::trace_file(asked.seed));
                 more
             }
             _ => return None,
@@ -83,6 +83,10 @@ fn asked(words: &[&str]) -> Option<Asked> {
 /// Lives through one seed and says what it was.
 fn one(asked: &Asked) -> ExitCode {
     let Asked { seed, trace, leak } = asked;
+    if let Some(folder) = trace.as_ref().and_then(|trace| trace.parent()) {
+        // If it cannot be made, nor can the file.
+        let _ = std::fs::create_dir_all(folder);
+    }
     let story = match Story::new(trace.as_deref()) {
         Ok(story) => story,
         Err(error) => {

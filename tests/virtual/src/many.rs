@@ -2,6 +2,7 @@
 
 use std::{
     ops::Range,
+    path::PathBuf,
     process::{Command, ExitCode, Output},
 };
 
@@ -18,10 +19,17 @@ pub(crate) fn seeds(range: &str) -> Option<Range<u64>> {
     Some(first.parse().ok()?..end.parse().ok()?)
 }
 
+/// Where the trace of a seed goes if nothing else is said: into the folder that is built in.
+pub(crate) fn trace_file(seed: u64) -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let built = own.ancestors().nth(2).map_or_else(std::env::temp_dir, PathBuf::from);
+    built.join("virtual").join(format!("seed-{seed}.trace"))
+}
+
 /// One seed in a process of its own.
-fn seed(seed: u64) -> std::io::Result<Output> {
+fn seed(seed: u64, more: &[&str]) -> std::io::Result<Output> {
     let own = std::env::current_exe()?;
-    Command::new(own).args(["--seed", &seed.to_string()]).output()
+    Command::new(own).args(["--seed", &seed.to_string()]).args(more).output()
 }
 
 /// What a process said, line by line.
@@ -32,7 +40,7 @@ fn said(output: &Output) -> String {
 /// Runs seeds until one fails.
 pub(crate) fn run(range: Range<u64>) -> ExitCode {
     for number in range {
-        match seed(number) {
+        match seed(number, &[]) {
             Ok(output) if output.status.success() => print!("{}", said(&output)),
             Ok(output) => {
                 print!("{}", said(&output));
@@ -59,7 +67,7 @@ pub(crate) fn hunt(name: &str) -> ExitCode {
         return ExitCode::from(2);
     }
     for number in 0..HUNTED {
-        match seed(number) {
+        match seed(number, &[]) {
             Ok(output) if output.status.success() => {}
             Ok(output) => {
                 let said = said(&output);

@@ -86,8 +86,8 @@ fn power(rng: &mut Rng, events: &mut Vec<(Duration, Event)>) {
     let mut at = BEGINS + whole_ms(rng, 0, 3000);
     while at < CLEAR {
         let victims: Vec<NodeId> = match rng.below(10) {
-            0 => node::nodes().collect(),
-            1 | 2 => {
+            0..3 => node::nodes().collect(),
+            3..5 => {
                 let spared = any_node(rng);
                 node::nodes().filter(|node| *node != spared).collect()
             }
