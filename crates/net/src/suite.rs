@@ -152,5 +152,18 @@ async fn many_at_once_do_not_mix(network: &dyn Network) {
 async fn an_accept_that_was_given_up_loses_nobody(network: &dyn Network) {
     let mut door = listen(network).await;
     assert!(timeout(Duration::from_millis(1), door.accept()).await.is_err(), "nobody is there");
-    pair(network, &mut *door).await;
+    let addr = door.addr();
+    for _ in 0..8 {
+        // Given up again and again while somebody is on the way.
+        let accept = async {
+            loop {
+                if let Ok(here) = timeout(Duration::from_millis(1), door.accept()).await {
+                    return here;
+                }
+            }
+        };
+        let both = async { tokio::join!(network.connect(&addr), accept) };
+        let (there, here) = within("connecting", both).await;
+        drop((there.expect("somebody listens"), here.expect("somebody connects")));
+    }
 }

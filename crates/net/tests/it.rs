@@ -3,6 +3,8 @@
 
 #![allow(unreachable_pub, reason = "modules of one test binary; nothing is reachable from outside")]
 
+#[path = "it/broken.rs"]
+mod broken;
 #[path = "it/driving.rs"]
 mod driving;
 #[path = "it/greeting.rs"]
