@@ -3,6 +3,8 @@
 
 mod group;
 mod more_scenarios;
+#[cfg(feature = "net")]
+mod node;
 mod partitions;
 mod scenarios;
 mod scripts;
