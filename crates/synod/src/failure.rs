@@ -92,9 +92,9 @@ impl From<kvpaxos::Error> for Failure {
         let exit = match &error {
             kvpaxos::Error::Unknown => Exit::Unknown,
             kvpaxos::Error::Unreachable(_) => Exit::Environment,
-            kvpaxos::Error::TooLarge
-            | kvpaxos::Error::TooMuch
-            | kvpaxos::Error::Malformed => Exit::Refused,
+            kvpaxos::Error::TooLarge | kvpaxos::Error::TooMuch | kvpaxos::Error::Malformed => {
+                Exit::Refused
+            }
         };
         Self::new(exit, error)
     }

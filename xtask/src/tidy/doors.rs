@@ -1,4 +1,5 @@
-//! The door of every room answers the same six questions, and is no room itself.
+//! The door of every room answers the same six questions, and is no room itself; behind it begins a
+//! short tour.
 
 use super::{Finding, Tree, code, has_word};
 
@@ -11,6 +12,37 @@ const QUESTIONS: [&str; 6] = [
     "# What was left out",
     "# Reading order",
 ];
+
+/// A tour is read at one glance: it has fewer lines than this.
+const TOUR_LINES: usize = 80;
+
+/// A third implementation of a seam is written in less than an afternoon: it has fewer lines.
+const THIRD_LINES: usize = 150;
+
+/// Every crate has a tour, and no tour or third implementation is long.
+pub(super) fn have_a_tour(tree: &Tree) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for (path, text) in &tree.files {
+        let Some((room, file)) = path.strip_prefix("crates/").and_then(|p| p.split_once('/'))
+        else {
+            continue;
+        };
+        let tour = format!("crates/{room}/examples/tour.rs");
+        if file == "Cargo.toml" && tree.text(&tour).is_none() {
+            findings.push(Finding::new(&tour, 0, "a crate has a tour, and this one is missing"));
+        }
+        let limit = match file.strip_prefix("examples/") {
+            Some(name) if name.starts_with("tour") => TOUR_LINES,
+            Some(name) if name.starts_with("third_") => THIRD_LINES,
+            _ => continue,
+        };
+        if text.lines().count() >= limit {
+            let sentence = format!("this is to be read at one glance: fewer than {limit} lines");
+            findings.push(Finding::new(path, limit, sentence));
+        }
+    }
+    findings
+}
 
 /// The rooms that have a door: every crate but those that are only a program.
 fn doors(tree: &Tree) -> impl Iterator<Item = (String, Option<&str>)> {
@@ -64,7 +96,9 @@ pub(super) fn hold_no_logic(tree: &Tree) -> Vec<Finding> {
 
 #[cfg(test)]
 mod tests {
-    use super::{QUESTIONS, answer_six_questions, hold_no_logic};
+    use super::{
+        QUESTIONS, THIRD_LINES, TOUR_LINES, answer_six_questions, have_a_tour, hold_no_logic,
+    };
     use crate::tidy::tests::{places, tree};
 
     fn essay(questions: &[&str]) -> String {
@@ -91,6 +125,23 @@ mod tests {
         let program = ("crates/synod/src/main.rs", "fn main() {}");
         let tree = tree(&[files[0], files[1], program]);
         assert_eq!(places(&answer_six_questions(&tree)), [("crates/wal/src/lib.rs", 0)]);
+    }
+
+    #[test]
+    fn a_tour_is_there_and_short() {
+        let manifest = ("crates/wal/Cargo.toml", "");
+        let (tour, long) = ("\n".repeat(TOUR_LINES - 1), "\n".repeat(THIRD_LINES));
+        let found = |files: &[(&str, &str)]| {
+            let findings = have_a_tour(&tree(files));
+            findings.iter().map(|finding| finding.path.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&[manifest]), ["crates/wal/examples/tour.rs"]);
+        let there = ("crates/wal/examples/tour.rs", tour.as_str());
+        assert!(found(&[manifest, there]).is_empty());
+        let (more, third) = ("crates/wal/examples/tour_b.rs", "crates/wal/examples/third_log.rs");
+        assert_eq!(found(&[manifest, there, (more, &long), (third, &long)]), [more, third]);
+        let bench = ("crates/wal/examples/bench.rs", long.as_str());
+        assert!(found(&[manifest, there, (third, &long[1..]), bench]).is_empty());
     }
 
     #[test]

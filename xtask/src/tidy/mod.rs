@@ -73,6 +73,7 @@ const RULES: [Rule; 13] = [
     purity::core_of_paxos_is_alone,
     doors::answer_six_questions,
     doors::hold_no_logic,
+    doors::have_a_tour,
     free::only_known,
     manifests::inherit,
     manifests::one_version_each,
