@@ -4,7 +4,7 @@ use std::{path::Path, sync::Arc};
 
 use protocol::{Log, Lsn, NodeId};
 use wal::{ClusterId, Identity, MemoryLog, OpenError, RealDisk, SimDisk, Snapshots, StreamId};
-pub use wal::{Config as LogConfig, Wal};
+pub use wal::{Config as LogConfig, Disk, Wal};
 
 pub use crate::librarian::Aside;
 
@@ -54,7 +54,20 @@ impl Storage {
         me: NodeId,
         config: wal::Config,
     ) -> Result<Self, OpenError> {
-        let disk: Arc<dyn wal::Disk> = Arc::new(RealDisk::open(path)?);
+        Self::on(Arc::new(RealDisk::open(path)?), cluster, me, config)
+    }
+
+    /// The same on any disk that holds a node already.
+    ///
+    /// # Errors
+    ///
+    /// As [`open`](Self::open).
+    pub fn on(
+        disk: Arc<dyn Disk>,
+        cluster: u64,
+        me: NodeId,
+        config: wal::Config,
+    ) -> Result<Self, OpenError> {
         let identity = Identity::open(&*disk, ClusterId(u128::from(cluster)), me)?;
         let (wal, recovered) = Wal::open(Arc::clone(&disk), &identity, config)?;
         let kept = recovered

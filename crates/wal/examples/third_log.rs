@@ -25,7 +25,7 @@ const RECORD: u8 = 0;
 const KEEP: u8 = 1;
 
 /// One plain file of frames: a length, a kind, bytes, and a checksum of everything up to here.
-struct PlainLog {
+pub(crate) struct PlainLog {
     file: Arc<dyn DiskFile>,
     _disk: Arc<dyn Disk>, // for its lock
     checksum: u32,
@@ -60,7 +60,7 @@ fn read_frame<'a>(bytes: &'a [u8], at: usize, checksum: &mut u32) -> Option<(u8,
 
 impl PlainLog {
     /// Opens the log, created if there is none; with the number of the first record, and all.
-    fn open(disk: Arc<dyn Disk>) -> io::Result<(Self, Lsn, Vec<Vec<u8>>)> {
+    pub(crate) fn open(disk: Arc<dyn Disk>) -> io::Result<(Self, Lsn, Vec<Vec<u8>>)> {
         let old = match read_whole(&*disk, NAME) {
             Err(error) if error.kind() == ErrorKind::NotFound => MAGIC.to_vec(),
             read => read?,

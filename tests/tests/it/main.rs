@@ -1,7 +1,10 @@
-//! The tower's one integration binary: the volume of days, and the acceptance scenarios.
+//! The tower's one integration binary: the volume of days, the acceptance scenarios, and one test
+//! over every way to stack it.
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod volume;
+
+mod combinations;
 
 mod rsm;
 

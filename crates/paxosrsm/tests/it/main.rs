@@ -3,4 +3,7 @@
 mod broken;
 
 mod aside;
+
+mod groups;
+
 mod suites;
