@@ -1,5 +1,7 @@
 //! The program as its users meet it: processes, sockets, files, exit codes.
 
+mod alone;
+
 mod demo;
 
 mod harness;
