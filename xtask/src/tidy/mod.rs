@@ -67,7 +67,7 @@ impl fmt::Display for Finding {
 type Rule = fn(&Tree) -> Vec<Finding>;
 
 /// Every rule.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 14] = [
     arrows::only_declared,
     purity::cores_touch_nothing,
     purity::core_of_paxos_is_alone,
