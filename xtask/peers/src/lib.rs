@@ -1,5 +1,7 @@
 //! What the programs of this package share: rounds that take turns, and how their figures leave.
 
+pub mod processor;
+
 pub mod rounds;
 
 use std::path::PathBuf;

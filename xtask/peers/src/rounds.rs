@@ -26,3 +26,10 @@ pub fn ratio(ours: &[f64], theirs: &[f64]) -> Value {
         "most": each.iter().copied().fold(0.0, f64::max),
     })
 }
+
+/// The figure that `share` of all lie below; sorts them. Zero of none.
+pub fn at(share: f64, figures: &mut [u64]) -> u64 {
+    figures.sort_unstable();
+    let place = (figures.len() as f64 * share) as usize;
+    figures.get(place.min(figures.len().saturating_sub(1))).copied().unwrap_or(0)
+}

@@ -7,6 +7,9 @@ use serde_json::Value;
 pub(super) fn section(report: &Value) -> String {
     let table = match report["topic"].as_str() {
         Some("core") => core(report),
+        Some("peers") => peers(report),
+        Some("wal") => wal(report),
+        Some("rpc") => rpc(report),
         _ => Vec::new(),
     };
     format!("{}\n\n{}", run(report), grid(&table))
@@ -50,7 +53,6 @@ fn core(report: &Value) -> Table {
             (size, _) => bytes(size.unwrap_or(0)),
         };
         let strict = if row["all_know"] == true { ", everyone knows before the next" } else { "" };
-        let each = |side: &str| row[side]["messages_per_entry"]["median"].as_f64();
         table.push(vec![
             row["replicas"].to_string(),
             format!("{}, {}{strict}", row["window"], row["batch"]),
@@ -58,10 +60,101 @@ fn core(report: &Value) -> Table {
             rate(median(&row["synod"]["per_second"])),
             rate(median(&row["omnipaxos"]["per_second"])),
             ratio(&row["ratio"]),
-            format!("{} / {}", few(each("synod")), few(each("omnipaxos"))),
+            pair(row, ["synod", "omnipaxos"], "messages_per_entry", few),
         ]);
     }
     table
+}
+
+fn peers(report: &Value) -> Table {
+    let mut table = headed(&[
+        "operation",
+        "clients",
+        "Synod/s",
+        "etcd/s",
+        "ratio",
+        "p50 ms, Synod / etcd",
+        "p99 ms, Synod / etcd",
+        "processor us an operation, 3 servers, Synod / etcd",
+        "the same, clients",
+    ]);
+    for row in rows(report) {
+        let both = |name: &str| pair(row, ["synod", "etcd"], name, three);
+        table.push(vec![
+            row["op"].as_str().unwrap_or("-").to_owned(),
+            row["clients"].to_string(),
+            rate(median(&row["synod"]["per_second"])),
+            rate(median(&row["etcd"]["per_second"])),
+            ratio(&row["ratio"]),
+            both("p50_ms"),
+            both("p99_ms"),
+            both("server_us"),
+            both("client_us"),
+        ]);
+    }
+    table
+}
+
+fn wal(report: &Value) -> Table {
+    let mut table = headed(&[
+        "record",
+        "writers",
+        "log, records/s",
+        "log, records a sync",
+        "disk, appending, records/s",
+        "ratio",
+        "disk, filled file, records/s",
+        "ratio",
+    ]);
+    for row in rows(report) {
+        let records = |side: &str| median(&row[side]["per_second"]);
+        let syncs = median(&row["wal"]["syncs"]);
+        let shared = records("wal").zip(syncs).map(|(records, syncs)| records / syncs.max(1.0));
+        table.push(vec![
+            bytes(row["size"].as_u64().unwrap_or(0)),
+            row["writers"].to_string(),
+            rate(records("wal")),
+            shared.map_or("-".to_owned(), |n| format!("{n:.1}")),
+            rate(records("append")),
+            ratio(&row["over_append"]),
+            rate(records("zeroed")),
+            ratio(&row["over_zeroed"]),
+        ]);
+    }
+    table
+}
+
+fn rpc(report: &Value) -> Table {
+    let mut table = headed(&[
+        "payload",
+        "in flight",
+        "our network, calls/s",
+        "bare tarpc, calls/s",
+        "ratio",
+        "p50 us, ours / bare",
+        "p99 us, ours / bare",
+        "processor us a call, both ends, ours / bare",
+    ]);
+    for row in rows(report) {
+        let both = |name: &str| pair(row, ["net", "tarpc"], name, three);
+        table.push(vec![
+            bytes(row["size"].as_u64().unwrap_or(0)),
+            row["in_flight"].to_string(),
+            rate(median(&row["net"]["per_second"])),
+            rate(median(&row["tarpc"]["per_second"])),
+            ratio(&row["ratio"]),
+            both("p50_us"),
+            both("p99_us"),
+            both("cpu_us"),
+        ]);
+    }
+    table
+}
+
+/// `ours / theirs`; a side that was not measured is a dash.
+fn pair(row: &Value, sides: [&str; 2], name: &str, show: fn(f64) -> String) -> String {
+    let [ours, theirs] = sides.map(|side| median(&row[side][name]).map_or("-".to_owned(), show));
+    format!("{ours} / {theirs}")
 }
 
 fn rows(report: &Value) -> impl Iterator<Item = &Value> {
@@ -100,8 +193,8 @@ fn three(n: f64) -> String {
     format!("{n:.digits$}")
 }
 
-fn few(number: Option<f64>) -> String {
-    number.map_or("-".to_owned(), |n| if n < 0.1 { format!("{n:.3}") } else { format!("{n:.2}") })
+fn few(n: f64) -> String {
+    if n < 0.1 { format!("{n:.3}") } else { format!("{n:.2}") }
 }
 
 fn bytes(size: u64) -> String {
@@ -140,6 +233,8 @@ pub(super) fn placed(page: &str, topic: &str, section: &str) -> Result<String> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::{Value, json};
+
     use super::{bytes, placed, rate, section};
     use crate::bench::report::tests::sample;
 
@@ -165,6 +260,41 @@ mod tests {
                 "| 3 | 1, 1 | 1 KiB | 15.1 k | 30.2 k | 0.50 (0.50-2.25) | 4.00 / 4.00 |",
             ]
         );
+    }
+
+    /// A report of another topic, with one row.
+    fn other(topic: &str, row: Value) -> String {
+        let mut report = sample();
+        report["topic"] = topic.into();
+        report["rows"] = json!([row]);
+        section(&report).lines().last().expect("a row").to_owned()
+    }
+
+    fn quantities(names: [&str; 5], figure: f64) -> Value {
+        names.map(|name| (name.to_owned(), json!({ "median": figure }))).into_iter().collect()
+    }
+
+    #[test]
+    fn every_topic_has_its_table() {
+        let names = ["per_second", "p50_ms", "p99_ms", "server_us", "client_us"];
+        let row = json!({
+            "op": "put", "clients": 64, "synod": quantities(names, 1500.0),
+            "etcd": quantities(names, 3.0), "ratio": { "median": 500.0, "least": 1.0, "most": 501.0 },
+        });
+        assert_eq!(
+            other("peers", row),
+            "| put | 64 | 1.50 k | 3.00 | 500.00 (1.00-501.00) | 1500 / 3.00 | 1500 / 3.00 | \
+             1500 / 3.00 | 1500 / 3.00 |"
+        );
+        let names = ["per_second", "p50_us", "p99_us", "cpu_us", "more"];
+        let row = json!({ "size": 64, "in_flight": 16, "net": quantities(names, 12.0) });
+        assert_eq!(
+            other("rpc", row),
+            "| 64 B | 16 | 12.0 | - | - | 12.0 / - | 12.0 / - | 12.0 / - |"
+        );
+        let disk = json!({ "per_second": { "median": 4000.0 }, "syncs": { "median": 250.0 } });
+        let row = json!({ "size": 4096, "writers": 16, "wal": disk, "append": disk });
+        assert_eq!(other("wal", row), "| 4 KiB | 16 | 4.00 k | 16.0 | 4.00 k | - | - | - |");
     }
 
     #[test]

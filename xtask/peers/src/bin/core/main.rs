@@ -21,7 +21,10 @@ use std::{
 
 use anyhow::Result;
 use group::{Cell, Group, Measured};
-use peers::rounds::{ratio, summary};
+use peers::{
+    processor,
+    rounds::{ratio, summary},
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -92,7 +95,7 @@ fn run<G: Group>(cell: &Cell, time: Duration) -> Measured {
     let mut group = G::elected(cell);
     let most = cell.most();
     let said = group.messages();
-    let (begun, worked) = (Instant::now(), processor_time());
+    let (begun, worked) = (Instant::now(), processor::thread());
     let (mut proposed, mut look) = (0, LOOK);
     while proposed < most {
         group.propose(cell.window);
@@ -106,15 +109,9 @@ fn run<G: Group>(cell: &Cell, time: Duration) -> Measured {
         }
     }
     group.settle();
-    let took = processor_time() - worked;
+    let took = processor::thread() - worked;
     assert_eq!(group.decided(), proposed, "not everything that was proposed is known everywhere");
     Measured { entries: proposed, messages: group.messages() - said, took }
-}
-
-/// What this thread has used: other programs of a busy machine do not count.
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32)
 }
 
 fn row(cell: &Cell, ours: &[Measured], theirs: &[Measured]) -> Value {
