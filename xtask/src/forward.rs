@@ -17,7 +17,9 @@ pub(crate) fn fix(workspace: &Workspace) -> Result<bool> {
     clippy.args(["--allow-dirty", "--allow-staged"]);
     let mended = shown(&mut clippy)?;
     // Last, since a repair may have to be formatted.
-    Ok(shown(cargo(&workspace.root).args(["fmt", "--all"]))? && mended)
+    let mut peers = cargo(&workspace.root);
+    peers.args(["fmt", "--manifest-path", "xtask/peers/Cargo.toml"]);
+    Ok(shown(cargo(&workspace.root).args(["fmt", "--all"]))? && shown(&mut peers)? && mended)
 }
 
 /// Rewrites golden files from what the tests do now; with a name, only those of tests so named.

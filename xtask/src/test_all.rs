@@ -51,6 +51,9 @@ pub(crate) fn run(workspace: &Workspace, quick: bool) -> Result<bool> {
     let (steps_failed, layers) = (Vec::new(), BTreeMap::new());
     let mut run = Run { workspace, quick, steps_passed: 0, steps_failed, layers, silent: vec![] };
     run.cargo("fmt", &["fmt", "--all", "--check", "--", "--color", "never"]);
+    // A workspace of its own; what it names of ours is checked when it is built, by `bench`.
+    let peers = ["fmt", "--manifest-path", "xtask/peers/Cargo.toml", "--check"];
+    run.cargo("fmt of the peers", &peers);
     let clippy = ["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
     run.cargo("clippy", &clippy);
     run.step("tidy", || tidy::run(workspace));

@@ -4,11 +4,23 @@ pub mod processor;
 
 pub mod rounds;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+/// Ends a program: a failure is one line, whatever the environment says about traces.
+#[must_use]
+pub fn finish(result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("not measured: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
 
 /// What to measure, as `cargo xtask bench` worded it, and the file for the figures.
 ///

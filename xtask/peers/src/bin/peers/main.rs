@@ -11,6 +11,7 @@ mod load;
 mod synod;
 
 use std::{
+    os::unix::process::parent_id,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -47,7 +48,11 @@ struct Plan {
     etcd: Option<PathBuf>,
 }
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    peers::finish(run())
+}
+
+fn run() -> Result<()> {
     let (plan, file) = peers::arguments::<Plan>()?;
     // Beside the file of figures: system folders for temporary files may lie in memory.
     let home = file.parent().filter(|home| home.is_dir()).context("the file's folder is there")?;
@@ -66,7 +71,16 @@ async fn told_to_stop() -> Result<&'static str> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let mut hangup = signal(SignalKind::hangup())?;
+    let asker = parent_id();
+    let abandoned = async {
+        /// How often it is looked whether whoever asked for this is still there.
+        const LOOK: Duration = Duration::from_millis(500);
+        while parent_id() == asker {
+            tokio::time::sleep(LOOK).await;
+        }
+    };
     Ok(tokio::select! {
+        () = abandoned => "the end of whoever asked",
         _ = interrupt.recv() => "an interrupt",
         _ = terminate.recv() => "a termination",
         _ = hangup.recv() => "a terminal that went away",

@@ -79,7 +79,11 @@ impl Echo for Parrot {
     }
 }
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    peers::finish(run())
+}
+
+fn run() -> Result<()> {
     let (plan, file) = peers::arguments::<Plan>()?;
     let wanted = |side: &str| plan.only.as_deref().is_none_or(|only| only == side);
     let time = Duration::from_secs_f64(plan.seconds);

@@ -51,7 +51,11 @@ impl fmt::Display for Measured {
 
 const SIDES: [&str; 3] = ["wal", "append", "zeroed"];
 
-fn main() -> Result<()> {
+fn main() -> std::process::ExitCode {
+    peers::finish(run())
+}
+
+fn run() -> Result<()> {
     let (plan, file) = peers::arguments::<Plan>()?;
     // Beside the file of figures: system folders for temporary files may lie in memory.
     let home = file.parent().filter(|home| home.is_dir()).context("the file's folder is there")?;
