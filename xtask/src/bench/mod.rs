@@ -75,9 +75,10 @@ fn equip(workspace: &Workspace, asked: &mut Asked) -> Result<bool> {
 /// The program that measures this, built for speed.
 fn built(workspace: &Workspace, topic: Topic) -> Result<Option<PathBuf>> {
     let word = topic.word();
+    let features = if topic == Topic::Core { "core" } else { "stack" };
     let home = workspace.target.join("peers");
     let mut build = cargo(&workspace.root.join("xtask").join("peers"));
-    build.args(["build", "--release", "--bin", word, "--features", word]);
+    build.args(["build", "--release", "--bin", word, "--features", features]);
     let done = shown(build.env("CARGO_TARGET_DIR", &home))?;
     Ok(done.then(|| home.join("release").join(word)))
 }
