@@ -8,4 +8,5 @@ mod node;
 mod partitions;
 mod scenarios;
 mod scripts;
+mod search;
 mod weather;
