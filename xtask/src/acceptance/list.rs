@@ -15,7 +15,7 @@ pub(super) const CHAPTERS: [Chapter; 7] = [
 ];
 
 /// Scenarios that are left out on purpose, and why.
-pub(super) const LEFT_OUT: [(u32, u32, &str); 9] = [
+pub(super) const LEFT_OUT: [(u32, u32, &str); 8] = [
     (0, 3, "open: no model checker explores the nodes; random worlds, replayed and shrunk, do"),
     (0, 4, "open with the model checker; a random world that never rests is explained (H-08)"),
     (9, 4, "waits for member replacement: until then a wiped node refuses to run"),
@@ -23,7 +23,6 @@ pub(super) const LEFT_OUT: [(u32, u32, &str); 9] = [
     (9, 7, "waits for member replacement: until then a wiped node refuses to run"),
     (9, 8, "waits for member replacement: until then a wiped node refuses to run"),
     (9, 16, "does not apply: there are no pages to flush, only a log and snapshots"),
-    (5, 17, "optional interface: conditional writes are compare-and-swap here"),
     (4, 13, "replaced by the performance contract, which is stricter"),
 ];
 
