@@ -12,6 +12,10 @@ use synod::trial::{Cluster, Recorder, Witness, cluster};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
+    tokio::task::LocalSet::new().run_until(tour()).await
+}
+
+async fn tour() -> Result<(), Box<dyn Error>> {
     let dir = tempfile::tempdir()?;
     let mut replicas = Cluster::threads(dir.path(), 3)?;
     replicas.start_all().await?;
