@@ -59,8 +59,8 @@
 //!
 //! # Reading order
 //!
-//! [`disk`] and [`simdisk`], then [`format`](mod@format), [`scan`], `recover`, `writer`, `shelf`, [`log`];
-//! beside them [`identity`], [`snapshots`], [`memory`], and the proofs in [`suite`].
+//! [`disk`] and [`simdisk`], then [`format`](mod@format), `scan`, `recover`, `writer`, `shelf`, [`log`];
+//! beside them [`mod@survey`], [`identity`], [`snapshots`], [`portable`], [`memory`], and the proofs in [`suite`].
 
 pub mod error;
 
@@ -72,7 +72,9 @@ pub mod simdisk;
 
 pub mod format;
 
-pub mod scan;
+mod scan;
+
+pub mod survey;
 
 mod recover;
 
@@ -88,6 +90,8 @@ pub mod identity;
 
 pub mod snapshots;
 
+pub mod portable;
+
 pub mod memory;
 
 pub mod suite;
@@ -102,7 +106,8 @@ pub use format::{MAX_RECORD, MAX_STREAMS, StreamId};
 pub use identity::{ClusterId, Identity, init, init_dir};
 pub use log::{FileLog, Recovered, Wal};
 pub use memory::MemoryLog;
-pub use scan::{Report, Verdict, verify, verify_dir};
+pub use portable::{Portable, PortableError};
 pub use simdisk::SimDisk;
 pub use snapshots::{Snapshot, Snapshots};
 pub use stats::Stats;
+pub use survey::{Report, Verdict, survey, survey_dir, verify, verify_dir};

@@ -2,7 +2,6 @@
 //! is a torn tail or rot.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::path::Path;
 
 use protocol::{Lsn, planted};
 
@@ -12,74 +11,12 @@ use crate::format::{
     Kind, MAX_STREAMS, RECORD_HEADER, RecordHeader, SEGMENT_HEADER, SegmentHeader, claimed_segment,
     segment_name, segment_number,
 };
-use crate::{Disk, Identity, OpenError, RealDisk, Recovered, StreamId};
+use crate::survey::{Entry, What};
+use crate::{Disk, Identity, OpenError, Recovered, StreamId};
 
 mod link;
 
 use link::{link, read_front};
-
-/// What [`verify`] found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Report {
-    /// The verdict.
-    pub verdict: Verdict,
-    /// Segments read.
-    pub segments: usize,
-    /// For each stream: its id, the first record kept, and how many are kept.
-    pub streams: Vec<(StreamId, u64, u64)>,
-}
-
-/// Whether a log is whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// Every record verifies, up to the end.
-    Clean,
-    /// The last batch was torn by a crash. Nobody was told that it was safe; nothing is lost.
-    TornTail {
-        /// The last segment's file name.
-        file: String,
-        /// Where the first incomplete record begins, in bytes.
-        offset: u64,
-    },
-    /// Acknowledged data is missing or spoilt.
-    Corrupt(Damage),
-}
-
-/// Reads the whole log on `disk` and judges it. Changes nothing. Of a log in use it sees a moment
-/// of each file, not one moment of all: look again before believing bad news.
-///
-/// # Errors
-///
-/// Those of opening, except corruption, which is a verdict here.
-pub fn verify(disk: &dyn Disk) -> Result<Report, OpenError> {
-    let identity = Identity::peek(disk)?;
-    match Scan::read(disk, &identity) {
-        Ok(scan) => Ok(Report {
-            verdict: scan.torn.clone().map_or(Verdict::Clean, |(file, offset)| Verdict::TornTail {
-                file,
-                offset: offset as u64,
-            }),
-            segments: scan.segments.len(),
-            streams: scan
-                .known()
-                .map(|(id, stream)| (id, stream.keep, stream.next.saturating_sub(stream.keep)))
-                .collect(),
-        }),
-        Err(OpenError::Corrupt { damage, .. }) => {
-            Ok(Report { verdict: Verdict::Corrupt(damage), segments: 0, streams: Vec::new() })
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// [`verify`] for a directory of the real file system, without locking it.
-///
-/// # Errors
-///
-/// Those of [`verify`].
-pub fn verify_dir(dir: &Path) -> Result<Report, OpenError> {
-    verify(&RealDisk::read_only(dir))
-}
 
 /// One segment that is part of the log.
 pub(crate) struct Scanned {
@@ -118,7 +55,13 @@ pub(crate) struct Scan {
     pub(crate) orphans: Vec<String>,
     pub(crate) highest_number: u64,
     pub(crate) torn: Option<(String, usize)>,
+    /// The last position that verifies, and the highest that is known to be durable.
+    pub(crate) position: u64,
+    pub(crate) mark: u64,
 }
+
+/// Who is shown every record that verifies, in the order of positions.
+pub(crate) type Visit<'a> = &'a mut dyn FnMut(&Entry<'_>);
 
 /// Where reading a segment ended.
 struct End {
@@ -129,6 +72,15 @@ struct End {
 impl Scan {
     /// Reads the log that belongs to `identity`.
     pub(crate) fn read(disk: &dyn Disk, identity: &Identity) -> Result<Self, OpenError> {
+        Self::walk(disk, identity, &mut |_| ())
+    }
+
+    /// The same, and shows each record to `visit` on the way.
+    pub(crate) fn walk(
+        disk: &dyn Disk,
+        identity: &Identity,
+        visit: Visit<'_>,
+    ) -> Result<Self, OpenError> {
         let dir = disk.place();
         let names = disk.list().map_err(OpenError::io(&dir, "list the files"))?;
         let mut fronts = BTreeMap::new();
@@ -143,12 +95,14 @@ impl Scan {
             orphans: Vec::new(),
             highest_number: fronts.keys().next_back().copied().unwrap_or(0),
             torn: None,
+            position: 0,
+            mark: 0,
         };
         scan.orphans.extend(fronts.keys().filter(|n| !live.contains(n)).map(|n| segment_name(*n)));
         for (index, number) in live.iter().enumerate() {
             let header = fronts[number].clone().expect("linked segments have headers");
             let until = live.get(index + 1).map(|next| fronts[next].as_ref().expect("linked"));
-            scan.segment(disk, header, until)?;
+            scan.segment(disk, header, until, visit)?;
         }
         scan.check_dense(&dir)?;
         Ok(scan)
@@ -175,6 +129,7 @@ impl Scan {
         disk: &dyn Disk,
         header: SegmentHeader,
         next: Option<&SegmentHeader>,
+        visit: Visit<'_>,
     ) -> Result<(), OpenError> {
         let dir = disk.place();
         let name = segment_name(header.segment);
@@ -192,16 +147,17 @@ impl Scan {
         }
         let mut scanned = Scanned { header, len: bytes.len() as u64, highest: BTreeMap::new() };
         let until = next.map(|next| (next.first, next.chain));
-        let mut mark = scanned.header.first - 1;
+        self.mark = scanned.header.first - 1;
         let corrupt = |damage| OpenError::Corrupt { dir: dir.clone(), damage };
-        let end = self.records(&bytes, &name, &mut scanned, until, &mut mark).map_err(corrupt)?;
+        let end = self.records(&bytes, &name, &mut scanned, until, visit).map_err(corrupt)?;
+        self.position = end.position - 1;
         if let Some((first, _)) = until {
             if end.position != first {
                 let why = "it belongs to a finished segment and does not verify";
                 return Err(corrupt(damage(&name, &bytes, &end, why)));
             }
         } else {
-            self.judge(&bytes, &name, &scanned, &end, mark).map_err(corrupt)?;
+            self.judge(&bytes, &name, &scanned, &end).map_err(corrupt)?;
         }
         self.segments.push(scanned);
         Ok(())
@@ -214,7 +170,7 @@ impl Scan {
         name: &str,
         scanned: &mut Scanned,
         until: Option<(u64, u32)>,
-        mark: &mut u64,
+        visit: Visit<'_>,
     ) -> Result<End, Damage> {
         let mut chain = scanned.header.chain;
         let mut end = End { offset: SEGMENT_HEADER, position: scanned.header.first };
@@ -234,10 +190,13 @@ impl Scan {
             };
             let stale = header.segment != place.segment;
             let payload = &bytes[end.offset + RECORD_HEADER..][..header.len as usize];
-            let stream = &mut self.streams[header.stream as usize];
-            match header.kind {
-                Kind::Mark => {}
-                Kind::Forget => stream.forget(header.lsn),
+            let (id, stream) = (StreamId(header.stream), &mut self.streams[header.stream as usize]);
+            let what = match header.kind {
+                Kind::Mark => What::Mark,
+                Kind::Forget => {
+                    stream.forget(header.lsn);
+                    What::Forget { stream: id, keep: Lsn(header.lsn) }
+                }
                 Kind::Data => {
                     let lsn = if stale { stream.next.max(1) } else { header.lsn };
                     if !stream.take(lsn, payload) {
@@ -245,9 +204,12 @@ impl Scan {
                     }
                     let highest = scanned.highest.entry(header.stream).or_default();
                     *highest = (*highest).max(lsn);
+                    What::Data { stream: id, lsn: Lsn(lsn), payload }
                 }
-            }
-            *mark = (*mark).max(header.mark);
+            };
+            let (position, mark) = (header.position, header.mark);
+            visit(&Entry { file: name, offset: end.offset as u64, position, mark, what });
+            self.mark = self.mark.max(mark);
             chain = crc;
             end = End { offset: end.offset + header.frame(), position: end.position + 1 };
         }
@@ -260,7 +222,6 @@ impl Scan {
         name: &str,
         scanned: &Scanned,
         end: &End,
-        mark: u64,
     ) -> Result<(), Damage> {
         let segment = scanned.header.segment;
         if let Some(witness) = witness(bytes, end.offset, segment, end.position)
@@ -279,7 +240,7 @@ impl Scan {
         // The tail: everything behind the mark. A second walk finds where it begins.
         let (mut offset, mut chain) = (SEGMENT_HEADER, scanned.header.chain);
         let mut position = scanned.header.first;
-        while position <= mark && offset < end.offset {
+        while position <= self.mark && offset < end.offset {
             let (header, crc) = RecordHeader::decode(&bytes[offset..]).expect("read before");
             (offset, chain, position) = (offset + header.frame(), crc, position + 1);
         }

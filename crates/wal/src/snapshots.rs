@@ -181,10 +181,20 @@ impl Snapshots {
     ///
     /// When the directory cannot be listed.
     pub fn list(&self, stream: StreamId) -> io::Result<Vec<Snapshot>> {
+        let mut found = self.list_all()?;
+        found.retain(|snapshot| snapshot.stream == stream);
+        Ok(found)
+    }
+
+    /// The snapshots of every stream, newest first. They are not read.
+    ///
+    /// # Errors
+    ///
+    /// When the directory cannot be listed.
+    pub fn list_all(&self) -> io::Result<Vec<Snapshot>> {
         let names = self.disk.list()?;
         let mut found: Vec<Snapshot> = names.iter().filter_map(|name| Snapshot::of(name)).collect();
-        found.retain(|snapshot| snapshot.stream == stream);
-        found.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.index));
+        found.sort_by_key(|snapshot| (snapshot.stream, std::cmp::Reverse(snapshot.index)));
         Ok(found)
     }
 

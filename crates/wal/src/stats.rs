@@ -38,8 +38,14 @@ impl Stats {
     /// Payload bytes that are not forgotten, over all streams.
     #[must_use]
     pub fn live_bytes(&self) -> u64 {
-        self.live.iter().map(|(_, bytes)| bytes).sum()
+        sum(self.live.iter().map(|(_, bytes)| *bytes))
     }
+}
+
+/// How live payload is counted, by the running log and by whoever looks at its files: payloads
+/// alone, without headers, padding, copies or what was forgotten.
+pub(crate) fn sum(payloads: impl Iterator<Item = u64>) -> u64 {
+    payloads.sum()
 }
 
 /// The writer's side of [`Stats`]. Only the writer writes, so relaxed loads and stores do.

@@ -12,6 +12,8 @@ mod faults;
 
 mod identity;
 
+mod portable;
+
 mod recycling;
 
 mod seams;
@@ -19,6 +21,8 @@ mod seams;
 mod snapshots;
 
 mod spoilt;
+
+mod survey;
 
 const CLUSTER: ClusterId = ClusterId(0xC1);
 const NODE: NodeId = NodeId(1);
