@@ -10,9 +10,9 @@ use net::{
     hello::Hello,
 };
 use paxosrsm::{
-    Clerk, Coded, Refused,
+    Clerk, Coded, Index, Refused,
     clerk::{Heard, Next, Try},
-    message::{Digest, Done, Query, Submit},
+    message::{Chunk, Digest, Done, Piece, Query, Submit, Taken},
 };
 use protocol::NodeId;
 use tarpc::context::Context;
@@ -41,6 +41,10 @@ pub enum Call {
     Status,
     /// See [`Kv`](crate::service::Kv).
     Digest,
+    /// See [`Kv`](crate::service::Kv).
+    Snapshot(Index),
+    /// See [`Kv`](crate::service::Kv).
+    Piece(Chunk),
 }
 
 /// What it answers.
@@ -52,6 +56,10 @@ pub enum Answer {
     Status(Option<NodeStatus>),
     /// To a digest.
     Digest(Option<Digest>),
+    /// To a snapshot.
+    Taken(Taken),
+    /// To a piece.
+    Piece(Piece),
 }
 
 /// A store's service, from the caller's side.
@@ -68,6 +76,8 @@ impl Wire<Call, Answer> for KvWire {
             Call::Get(query) => Answer::Done(self.0.get(context, query).await?),
             Call::Status => Answer::Status(self.0.status(context).await?),
             Call::Digest => Answer::Digest(self.0.digest(context).await?),
+            Call::Snapshot(covering) => Answer::Taken(self.0.snapshot(context, covering).await?),
+            Call::Piece(chunk) => Answer::Piece(self.0.piece(context, chunk).await?),
         })
     }
 }
@@ -123,6 +133,35 @@ impl Connections {
         match self.peers.call(server, Call::Digest).await? {
             Answer::Digest(Some(digest)) => Ok(digest),
             Answer::Digest(None) => Err(CallError::Lost),
+            _ => Err(CallError::WrongKind),
+        }
+    }
+
+    /// Which durable snapshot of this server covers everything below `covering`. `None`: it is
+    /// being written, or what it must cover is not applied there yet; ask again.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached.
+    pub async fn snapshot(
+        &self,
+        server: NodeId,
+        covering: Index,
+    ) -> Result<Option<Index>, CallError> {
+        match self.peers.call(server, Call::Snapshot(covering)).await? {
+            Answer::Taken(Taken(upto)) => Ok(upto),
+            _ => Err(CallError::WrongKind),
+        }
+    }
+
+    /// A piece of a snapshot of this server; its `total` is 0 if that snapshot is gone there.
+    ///
+    /// # Errors
+    ///
+    /// If the server cannot be reached.
+    pub async fn piece(&self, server: NodeId, chunk: Chunk) -> Result<Piece, CallError> {
+        match self.peers.call(server, Call::Piece(chunk)).await? {
+            Answer::Piece(piece) => Ok(piece),
             _ => Err(CallError::WrongKind),
         }
     }

@@ -5,12 +5,13 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 
+use bytes::Bytes;
 use net::{Bounds, Counters, Mount, Server, hello::Hello};
 use paxosrsm::{
-    Coded, Refused, Sessions,
+    Coded, Index, Refused, Sessions,
     core::Config,
     engine::{Engine, Neighbours},
-    message::{Digest, Done, Query, ReplicaStatus, Reply, Request, Submit},
+    message::{Chunk, Digest, Done, Piece, Query, ReplicaStatus, Reply, Request, Submit, Taken},
     server::{Door, Group, OpenError, done},
     sessions,
     storage::Storage,
@@ -121,6 +122,20 @@ impl<E: Engine> Kv for Handlers<E> {
         match self.door.request(None, Request::Digest).await.ok()? {
             Reply::Digest(digest) => Some(digest),
             _ => None,
+        }
+    }
+
+    async fn snapshot(self, _: Context, covering: Index) -> Taken {
+        match self.door.request(None, Request::Snapshot { covering }).await {
+            Ok(Reply::Taken(taken)) => taken,
+            _ => Taken(None),
+        }
+    }
+
+    async fn piece(self, _: Context, chunk: Chunk) -> Piece {
+        match self.door.request(None, Request::Chunk(chunk)).await {
+            Ok(Reply::Piece(piece)) => piece,
+            _ => Piece { upto: chunk.upto, offset: chunk.offset, total: 0, bytes: Bytes::new() },
         }
     }
 }

@@ -1,8 +1,8 @@
 //! The wire contract with clients.
 
 use paxosrsm::{
-    Refused,
-    message::{Digest, Done, Query, ReplicaStatus, Submit},
+    Index, Refused,
+    message::{Chunk, Digest, Done, Piece, Query, ReplicaStatus, Submit, Taken},
 };
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +17,11 @@ pub trait Kv {
     async fn status() -> Option<NodeStatus>;
     /// A fingerprint of the whole state, and what it covers.
     async fn digest() -> Option<Digest>;
+    /// A durable snapshot of at least everything below this, to be pulled with `piece`: which one
+    /// it is, or that it is not there yet and somebody sees to it.
+    async fn snapshot(covering: Index) -> Taken;
+    /// A piece of a snapshot.
+    async fn piece(chunk: Chunk) -> Piece;
 }
 
 /// How one node is doing.

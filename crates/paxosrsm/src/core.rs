@@ -12,6 +12,7 @@ use crate::{
     machine::{Coded, StateMachine, fingerprint},
     message::{Digest, Done, Output, Query, ReplicaStatus, Reply, Request, Submit},
 };
+pub(crate) use snapshots::MAX_IMAGE;
 use snapshots::Snapshots;
 
 /// Requests handed to the leader that wait for its answer, at most.
@@ -239,6 +240,7 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
             Request::Chunk(chunk) => self.load(caller, chunk, fx),
             Request::Loaded { ticket, piece } => self.loaded(ticket, piece, fx),
             Request::Saved { upto, written } => self.saved(now, caller, upto, written, fx),
+            Request::Snapshot { covering } => self.want_snapshot(caller, covering, fx),
             Request::Inspect => fx.answer_free(caller, Box::new(self.status())),
             Request::Digest => {
                 let state = fingerprint(0, &self.machine.freeze().write());

@@ -1,8 +1,11 @@
 //! Writing and reading snapshots, beside the replica: disks are slow, and it never waits for one.
 
-use std::sync::{
-    Arc,
-    mpsc::{Receiver, SyncSender, sync_channel},
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{
+        Arc,
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
 };
 
 use bytes::Bytes;
@@ -13,8 +16,12 @@ use wal::{Snapshots, StreamId};
 
 use crate::{
     agreement::Index,
+    core::MAX_IMAGE,
     message::{CHUNK, Chunk, Output, Request},
 };
+
+/// What can be installed can be written.
+const _: () = assert!(MAX_IMAGE == wal::snapshots::MAX_SNAPSHOT);
 
 /// Where snapshots are written and read.
 #[derive(Clone, Default)]
@@ -120,7 +127,10 @@ fn work_through<Q, R>(
 fn perform<Q>(stream: StreamId, snapshots: &Snapshots, job: Job) -> Option<Request<Q>> {
     match job {
         Output::Save { upto, image } => {
-            let written = save(stream, snapshots, upto, &image.write());
+            // A panic must not leave the replica waiting for a report that never comes: it would
+            // take no snapshot any more, and its log would grow for ever.
+            let save = || save(stream, snapshots, upto, &image.write());
+            let written = catch_unwind(AssertUnwindSafe(save)).unwrap_or(false);
             Some(Request::Saved { upto, written })
         }
         Output::Load { ticket, chunk } => {

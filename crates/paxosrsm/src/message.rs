@@ -37,6 +37,11 @@ pub enum Request<Q> {
         /// The size of the whole, and the piece; `None` if that snapshot is gone.
         piece: Option<(u64, Bytes)>,
     },
+    /// Own process: a durable snapshot of at least this much, please.
+    Snapshot {
+        /// Everything below must be in it.
+        covering: Index,
+    },
     /// Own process: how are you?
     Inspect,
     /// Own process: a fingerprint of the whole state.
@@ -80,6 +85,8 @@ pub enum Reply<R> {
     Refused(Refused),
     /// A piece of a snapshot.
     Piece(Piece),
+    /// The snapshot that was asked for.
+    Taken(Taken),
     /// How this replica is doing.
     Status(Box<ReplicaStatus>),
     /// The fingerprint of the state, and what it covers.
@@ -109,6 +116,14 @@ pub struct Piece {
     pub bytes: Bytes,
 }
 impl Free for Piece {
+    const WHY: &'static str = "a snapshot is durable before anybody hears of it";
+}
+
+/// The newest durable snapshot, if it covers what was asked for; otherwise one is being written,
+/// or what it must cover is not applied here yet: ask again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken(pub Option<Index>);
+impl Free for Taken {
     const WHY: &'static str = "a snapshot is durable before anybody hears of it";
 }
 
@@ -191,6 +206,7 @@ worded!(
     Reply::Done(Done),
     Reply::Refused(Refused),
     Reply::Piece(Piece),
+    Reply::Taken(Taken),
     Reply::Status(Box<ReplicaStatus>),
     Reply::Digest(Digest),
 );

@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::settings::Addresses;
+use crate::{logtool::LogTool, settings::Addresses, snapshottool::SnapshotTool};
 
 /// A durable, linearizable key/value store on Multi-Paxos.
 #[derive(Debug, Parser)]
@@ -53,6 +53,10 @@ pub enum Verb {
     Cas(Cas),
     /// How the nodes are doing.
     Status(Servers),
+    /// Look at a node's log.
+    Wal(LogTool),
+    /// Save the state of a store to a file, and make new clusters from it.
+    Snapshot(SnapshotTool),
     /// Check what was recorded.
     Check(Check),
     /// Measure a store.

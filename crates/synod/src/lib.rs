@@ -43,7 +43,7 @@
 //!
 //! [`cli`] and [`failure`]; [`settings`] and [`node`] for a node; [`verbs`], [`status`] and
 //! [`mod@print`] for its clients; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and
-//! [`mod@bench`].
+//! [`mod@bench`]; [`logtool`] and [`snapshottool`] for what lies on disk.
 
 pub mod bench;
 
@@ -57,6 +57,8 @@ pub mod demo;
 
 pub mod failure;
 
+pub mod logtool;
+
 pub mod node;
 
 pub mod print;
@@ -64,6 +66,8 @@ pub mod print;
 pub mod processes;
 
 pub mod settings;
+
+pub mod snapshottool;
 
 pub mod status;
 

@@ -43,6 +43,8 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Delete(flags) => synod::verbs::delete(&flags, format).await,
         Verb::Cas(flags) => synod::verbs::cas(&flags, format).await,
         Verb::Status(flags) => synod::status::run(&flags, format).await,
+        Verb::Wal(flags) => synod::logtool::run(&flags, format),
+        Verb::Snapshot(flags) => synod::snapshottool::run(&flags, format).await,
         Verb::Check(flags) => match flags.what {
             CheckWhat::History { file, html } => {
                 synod::check::history(&file, html.as_deref(), format)

@@ -19,11 +19,11 @@ use super::{Replica, Restored};
 use crate::{
     agreement::{Agreement, Index, Refused, Wish},
     machine::{Image, Reader, StateMachine, fingerprint},
-    message::{CHUNK, Chunk, Output, Piece, Request},
+    message::{CHUNK, Chunk, Output, Piece, Request, Taken},
 };
 
 /// The largest snapshot that is installed, in bytes.
-const MAX_IMAGE: u64 = 8 << 30;
+pub(crate) const MAX_IMAGE: u64 = 4 << 30;
 /// Pieces being read from disk for peers at a time.
 const MAX_LOADS: usize = 16;
 
@@ -119,6 +119,26 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
         if self.snapshots.bytes_since < enough || self.snapshots.writing.is_some() {
             return;
         }
+        self.begin_snapshot(fx);
+    }
+
+    /// Somebody in this process wants a snapshot of at least so much.
+    pub(super) fn want_snapshot(
+        &mut self,
+        caller: Caller,
+        covering: Index,
+        fx: &mut Effects<Self>,
+    ) {
+        if covering <= self.snapshots.durable {
+            return fx.answer_free(caller, Taken(Some(self.snapshots.durable)));
+        }
+        if covering <= self.applied && self.snapshots.writing.is_none() {
+            self.begin_snapshot(fx);
+        }
+        fx.answer_free(caller, Taken(None));
+    }
+
+    fn begin_snapshot(&mut self, fx: &mut Effects<Self>) {
         let (upto, chain, machine) = (self.applied, self.chain, self.machine.freeze());
         self.snapshots.bytes_since = 0;
         self.snapshots.writing = Some(upto);

@@ -8,7 +8,7 @@ use protocol::{Desk, Lsn, NodeId, Time, Word};
 use crate::{
     agreement::{Agreement, Index, Refused},
     core::{Config, Replica, Restored},
-    message::{Chunk, Output, Query, Reply, Request, Submit},
+    message::{Chunk, Output, Query, Reply, Request, Submit, Taken},
     solo::{Ask, Noted, Solo},
     suite::Tape,
 };
@@ -128,6 +128,38 @@ fn a_report_of_an_older_snapshot_changes_nothing() {
     let ticket = node.ask(Request::Saved { upto: Index(1), written: true });
     assert_eq!(node.answers.get(&ticket), Some(&Reply::Refused(Refused::Busy)));
     assert_eq!(node.desk.core().agreement().status().floor, Index(1));
+}
+
+/// Who wants a snapshot gets one that covers what he named, and asking again begins no other.
+#[test]
+fn a_snapshot_is_taken_when_somebody_wants_one() {
+    let mut node = Node::new(u64::MAX);
+    let want = |node: &mut Node, covering| {
+        let ticket = node.ask(Request::Snapshot { covering: Index(covering) });
+        match node.answers.remove(&ticket) {
+            Some(Reply::Taken(Taken(upto))) => upto,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(want(&mut node, 0), Some(Index(0)), "nothing is covered by nothing");
+    node.submit("a");
+    node.submit("b");
+    assert_eq!(want(&mut node, 3), None);
+    assert!(node.outputs.is_empty(), "what is not applied cannot be in it");
+    assert_eq!(want(&mut node, 1), None);
+    assert_eq!(want(&mut node, 2), None);
+    assert_eq!(node.outputs.len(), 1, "one is being written");
+    let (upto, image) = node.asked_to_save().expect("it was asked for");
+    let whole = Restored::<Tape>::open(&image).expect("whole");
+    assert_eq!((upto, whole.applied), (Index(2), Index(2)), "everything applied is in it");
+    node.ask(Request::Saved { upto, written: false });
+    assert_eq!(want(&mut node, 2), None);
+    let (upto, _) = node.asked_to_save().expect("after a failure it is tried again");
+    node.ask(Request::Saved { upto, written: true });
+    assert_eq!(want(&mut node, 2), Some(Index(2)));
+    assert_eq!(want(&mut node, 1), Some(Index(2)));
+    assert!(node.outputs.is_empty(), "it is there already");
+    assert_eq!(node.desk.core().agreement().status().floor, Index(2), "and the log is shorter");
 }
 
 /// Nobody may make a replica read its disk for a snapshot that it never had, or without end.

@@ -13,3 +13,5 @@ mod readme;
 mod refusals;
 
 mod tool;
+
+mod tools;
