@@ -252,6 +252,7 @@ fn command(bytes: &Bytes) -> String {
         Some(sessions::Command::Do { client, request, command }) => {
             format!("client {} request {} {command:?}", client.0, request.0)
         }
+        Some(sessions::Command::Bare(command)) => format!("{command:?}"),
         None => return format!("{} bytes that are no command", bytes.len()),
     };
     match text.char_indices().nth(SHOWN_CHARS) {
