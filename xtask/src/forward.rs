@@ -1,6 +1,6 @@
 //! Commands that only know whom to call.
 
-use std::process::Command;
+use std::{path::Path, process::Command};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -26,7 +26,9 @@ pub(crate) fn fix(workspace: &Workspace) -> Result<bool> {
 pub(crate) fn golden(workspace: &Workspace, name: Option<&str>) -> Result<bool> {
     let scripted = packages(&workspace.metadata).filter(|(_, package)| {
         let needs = package["dependencies"].as_array();
-        needs.into_iter().flatten().any(|need| need["name"] == "goldenscript")
+        let scripts = needs.into_iter().flatten().any(|need| need["name"] == "goldenscript");
+        let manifest = Path::new(package["manifest_path"].as_str().unwrap_or_default());
+        scripts || manifest.with_file_name("tests").join("golden").is_dir()
     });
     let mut well = true;
     for (package, _) in scripted {

@@ -2,6 +2,8 @@
 
 mod forms;
 
+mod golden;
+
 mod store;
 
 mod many;

@@ -23,6 +23,8 @@ use crate::{
     rpc::context_until,
 };
 
+pub mod frames;
+
 /// Bytes of a frame's length.
 const HEAD: usize = 4;
 

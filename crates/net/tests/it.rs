@@ -7,6 +7,8 @@
 mod broken;
 #[path = "it/driving.rs"]
 mod driving;
+#[path = "it/golden.rs"]
+mod golden;
 #[path = "it/greeting.rs"]
 mod greeting;
 #[path = "it/hostile.rs"]

@@ -4,6 +4,8 @@ mod clerk;
 
 mod forms;
 
+mod golden;
+
 mod replica;
 
 mod sessions;

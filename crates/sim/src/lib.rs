@@ -36,7 +36,7 @@
 //!
 //! # Reading order
 //!
-//! [`world`], [`weather`], [`mod@shrink`], [`stage`] for the golden scripts, [`register`].
+//! [`world`], [`weather`], [`mod@shrink`], [`stage`] for the golden scripts, [`golden`] for bytes, [`register`].
 
 pub mod world;
 
@@ -47,6 +47,8 @@ pub mod shrink;
 pub mod stage;
 
 pub mod register;
+
+pub mod golden;
 
 #[cfg(test)]
 mod tests;

@@ -8,7 +8,7 @@ use crate::{
     Command, Cursor, Entry, Expect, Found, Page, Question, Response, Show, Store, Version,
 };
 
-fn b(text: &'static str) -> Bytes {
+pub(super) fn b(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
 }
 
@@ -16,7 +16,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn commands() -> Vec<Command> {
+pub(super) fn commands() -> Vec<Command> {
     vec![
         Command::Put(b("k"), b("value")),
         Command::Append(b(""), b("v")),
@@ -28,7 +28,7 @@ fn commands() -> Vec<Command> {
     ]
 }
 
-fn questions() -> Vec<Question> {
+pub(super) fn questions() -> Vec<Question> {
     vec![
         Question::Get(b("k")),
         Question::GetMany(vec![b("k"), b("")]),
@@ -37,7 +37,7 @@ fn questions() -> Vec<Question> {
     ]
 }
 
-fn found() -> Vec<Found> {
+pub(super) fn found() -> Vec<Found> {
     let entry = |value| Entry { key: b("k"), version: Version(3), value };
     vec![
         Found::One(None),
@@ -49,7 +49,7 @@ fn found() -> Vec<Found> {
     ]
 }
 
-fn responses() -> Vec<Response> {
+pub(super) fn responses() -> Vec<Response> {
     vec![
         Response::Written(Version(0x0102)),
         Response::Deleted(false),

@@ -16,7 +16,7 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn text(word: &'static str) -> Text {
+pub(super) fn text(word: &'static str) -> Text {
     Text(Bytes::from_static(word.as_bytes()))
 }
 

@@ -66,7 +66,7 @@ impl Node {
     }
 }
 
-fn sealed() -> Bytes {
+pub(super) fn sealed() -> Bytes {
     let mut node = Node::new(1);
     node.submit("a");
     node.asked_to_save().expect("one byte is enough").1
