@@ -161,6 +161,7 @@ pub(crate) struct Row {
 ///  0 "SYNODWAL"        16 u128 cluster          40 u64 segment     64 u64 first position
 ///  8 u32 version       32 u16 node, zeros       48 u64 previous    72 u32 chain, zeros
 /// 12 u32 checksum of all else                   56 u64 oldest      80 u64 incarnation
+///                                                                  88 u64 length of the file
 /// 128 table: for each of 256 streams u64 keep, u64 next; zeros to the end
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,6 +177,8 @@ pub(crate) struct SegmentHeader {
     pub(crate) first: u64,
     pub(crate) chain: u32,
     pub(crate) incarnation: u64,
+    /// The length of the file when it began; it was filled and synced before. Zero: not said.
+    pub(crate) len: u64,
     pub(crate) table: Vec<Row>,
 }
 
@@ -203,6 +206,7 @@ impl SegmentHeader {
         put(&mut bytes, 64, &self.first.to_le_bytes());
         put(&mut bytes, 72, &self.chain.to_le_bytes());
         put(&mut bytes, 80, &self.incarnation.to_le_bytes());
+        put(&mut bytes, 88, &self.len.to_le_bytes());
         for (row, at) in self.table.iter().zip((TABLE..).step_by(16)) {
             put(&mut bytes, at, &row.keep.to_le_bytes());
             put(&mut bytes, at + 8, &row.next.to_le_bytes());
@@ -235,6 +239,7 @@ impl SegmentHeader {
             first: u64_at(bytes, 64),
             chain: u32_at(bytes, 72),
             incarnation: u64_at(bytes, 80),
+            len: u64_at(bytes, 88),
             table: (0..MAX_STREAMS).map(|stream| row(TABLE + 16 * stream)).collect(),
         }))
     }

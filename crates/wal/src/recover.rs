@@ -18,7 +18,7 @@ use crate::{Config, Disk, Identity, OpenError};
 
 /// Creates the first segment of a new log.
 pub(crate) fn begin_log(disk: &dyn Disk, identity: &Identity, config: &Config) -> io::Result<()> {
-    let Spare { number, file, .. } = fresh(disk, 1, config.segment_bytes)?;
+    let Spare { number, len, file } = fresh(disk, 1, config.segment_bytes)?;
     let header = SegmentHeader {
         cluster: identity.cluster,
         node: identity.node,
@@ -28,6 +28,7 @@ pub(crate) fn begin_log(disk: &dyn Disk, identity: &Identity, config: &Config) -
         first: 1,
         chain: 0,
         incarnation: identity.incarnation,
+        len,
         table: vec![Row::default(); MAX_STREAMS],
     };
     file.write_at(0, &header.encode())?;
@@ -105,7 +106,7 @@ fn go_on(
     let Spare { len, file, .. } = fresh(&**disk, number, room)?;
     // The header must not count before the tail it replaces is safe: records first, then the
     // header, each with its own sync.
-    let header = writer.header(number, scan.tail.first, scan.tail.chain);
+    let header = writer.header(number, len, scan.tail.first, scan.tail.chain);
     let highest = writer.rewrite(number, &mut scan.tail.frames);
     if !scan.tail.frames.is_empty() {
         file.write_at(SEGMENT_HEADER as u64, &scan.tail.frames)?;

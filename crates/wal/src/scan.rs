@@ -134,6 +134,12 @@ impl Scan {
         let dir = disk.place();
         let name = segment_name(header.segment);
         let bytes = read_whole(disk, &name).map_err(OpenError::io(&dir, format!("read {name}")))?;
+        if (bytes.len() as u64) < header.len {
+            // Filled and synced before it began: no crash makes it shorter.
+            let end = End { offset: bytes.len(), position: header.first };
+            let why = format!("it had {} bytes, its end is missing", header.len);
+            return Err(OpenError::Corrupt { dir, damage: damage(&name, &bytes, &end, &why) });
+        }
         let oldest = self.segments.is_empty();
         for (stream, row) in self.streams.iter_mut().zip(&header.table) {
             // Only the oldest table says what comes next; later ones may count records of a tail

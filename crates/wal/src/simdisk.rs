@@ -23,16 +23,20 @@ use state::{Op, State};
 pub enum Call {
     /// Listing the names.
     List,
-    /// Opening or creating a file.
+    /// Opening a file that is there.
     Open,
+    /// Creating a file.
+    Create,
     /// Reading bytes, or a length.
     Read,
     /// Writing bytes.
     Write,
     /// Syncing a file.
     Sync,
-    /// Renaming or removing.
+    /// Renaming.
     Rename,
+    /// Removing.
+    Remove,
     /// Syncing the directory.
     SyncDir,
 }
@@ -68,6 +72,8 @@ struct Inner {
     faults: Vec<Fault>,
     quota: Option<u64>,
     calls: u64,
+    /// Whether a planned failure has hit a call.
+    met: bool,
     life: u64,
 }
 
@@ -154,6 +160,12 @@ impl SimDisk {
         self.inner().faults.clear();
     }
 
+    /// Whether a planned failure has hit a call since the last crash.
+    #[must_use]
+    pub fn met(&self) -> bool {
+        self.inner().met
+    }
+
     /// How many calls this disk has had since its last crash.
     #[must_use]
     pub fn calls(&self) -> u64 {
@@ -216,6 +228,7 @@ impl Inner {
             hit = Some(fault.trouble);
             fault.forever
         });
+        self.met |= hit.is_some();
         hit
     }
 
@@ -252,7 +265,7 @@ impl Disk for SimDisk {
 
     fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
         let mut inner = self.inner();
-        inner.check(Call::Open)?;
+        inner.check(if create { Call::Create } else { Call::Open })?;
         if create {
             if inner.state.names.contains_key(name) {
                 return Err(io::ErrorKind::AlreadyExists.into());
@@ -273,7 +286,7 @@ impl Disk for SimDisk {
 
     fn remove(&self, name: &str) -> io::Result<()> {
         let mut inner = self.inner();
-        inner.check(Call::Rename)?;
+        inner.check(Call::Remove)?;
         inner.named(name)?;
         inner.apply(Op::Remove { name: name.to_owned() });
         Ok(())

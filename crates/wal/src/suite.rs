@@ -11,10 +11,15 @@ mod disk;
 
 mod hunts;
 
+mod picture;
+
+mod sweep;
+
 pub use conformance::{await_durable, log_conformance};
 pub use crash_images::hunt_crash_images;
 pub use disk::disk_conformance;
 pub use hunts::{hunt_fsync_failure, hunt_rot, hunt_stale_records};
+pub use sweep::{Swept, hunt_corruption};
 
 /// What a hunt that found nothing has looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

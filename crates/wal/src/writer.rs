@@ -270,7 +270,7 @@ impl Writer {
     fn switch(&mut self, frame: usize) -> io::Result<()> {
         debug_assert!(self.buffer.is_empty(), "a new segment begins only behind a sync");
         let Spare { number, len, file } = self.shelf.take(self.config.segment_for(frame))?;
-        let header = self.header(number, self.position + 1, self.chain);
+        let header = self.header(number, len, self.position + 1, self.chain);
         file.write_at(0, &header.encode())?;
         self.sync(&*file)?;
         for state in &mut self.streams {
@@ -285,7 +285,7 @@ impl Writer {
     }
 
     /// The header of a segment that begins now.
-    pub(crate) fn header(&self, segment: u64, first: u64, chain: u32) -> SegmentHeader {
+    pub(crate) fn header(&self, segment: u64, len: u64, first: u64, chain: u32) -> SegmentHeader {
         SegmentHeader {
             cluster: self.identity.cluster,
             node: self.identity.node,
@@ -295,6 +295,7 @@ impl Writer {
             first,
             chain,
             incarnation: self.identity.incarnation,
+            len,
             table: self.streams.iter().map(|s| Row { keep: s.keep, next: s.next }).collect(),
         }
     }

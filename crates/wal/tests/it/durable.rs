@@ -1,15 +1,19 @@
 //! What is durable is there, through every handle and every crash.
 
-use std::sync::Arc;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex};
 use std::task::{Context, Waker};
 use std::time::Instant;
 
 use protocol::{Log, Lsn};
 use wal::simdisk::{Call, Fault, Trouble};
 use wal::suite::{self, await_durable, log_conformance};
-use wal::{Config, Durability, FileLog, MemoryLog, Recovered, SimDisk, StreamId, Wal};
+use wal::{
+    Config, Disk, DiskFile, Durability, FileLog, Identity, MemoryLog, Recovered, SimDisk, StreamId,
+    Wal,
+};
 
-use super::{inline, open_dir, open_sim};
+use super::{CLUSTER, NODE, inline, open_dir, open_sim};
 
 /// The part of a log that `log_conformance` looks at; the log itself lives as long as its stream.
 fn handle((wal, recovered): (Wal, Vec<Recovered>)) -> (FileLog, Lsn, Vec<Vec<u8>>) {
@@ -58,7 +62,7 @@ fn a_held_memory_log_reports_when_told() {
     assert!(log.poll_durable(&mut Context::from_waker(Waker::noop())).is_pending());
     release.up_to(Lsn(1));
     assert_eq!(await_durable(&mut log, Lsn(1)).expect("released"), Lsn(1));
-    release.fail(std::io::ErrorKind::Other);
+    release.fail(io::ErrorKind::Other);
     assert!(await_durable(&mut log, Lsn(2)).is_err());
     assert_eq!(release.records(), (Lsn(1), vec![b"a".to_vec(), b"b".to_vec()]));
 }
@@ -98,6 +102,84 @@ fn s8_9_15_sixty_four_concurrent_appends_share_a_handful_of_syncs() {
     assert_eq!(after.records - before.records, 64);
     // How many pushes meet in one batch is the scheduler's; a sync each would be 64.
     assert!(syncs <= 32, "{syncs} syncs");
+}
+
+/// A disk whose syncs wait until they are let through.
+struct Gated {
+    disk: SimDisk,
+    gate: Arc<(Mutex<bool>, Condvar)>,
+}
+
+struct GatedFile(Arc<dyn DiskFile>, Arc<(Mutex<bool>, Condvar)>);
+
+impl Disk for Gated {
+    fn place(&self) -> String {
+        self.disk.place()
+    }
+    fn list(&self) -> io::Result<Vec<String>> {
+        self.disk.list()
+    }
+    fn open(&self, name: &str, create: bool) -> io::Result<Arc<dyn DiskFile>> {
+        Ok(Arc::new(GatedFile(self.disk.open(name, create)?, self.gate.clone())))
+    }
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        self.disk.rename(from, to)
+    }
+    fn remove(&self, name: &str) -> io::Result<()> {
+        self.disk.remove(name)
+    }
+    fn sync_dir(&self) -> io::Result<()> {
+        self.disk.sync_dir()
+    }
+}
+
+impl DiskFile for GatedFile {
+    fn size(&self) -> io::Result<u64> {
+        self.0.size()
+    }
+    fn read_at(&self, offset: u64, into: &mut [u8]) -> io::Result<()> {
+        self.0.read_at(offset, into)
+    }
+    fn write_at(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.0.write_at(offset, data)
+    }
+    fn sync(&self) -> io::Result<()> {
+        let (open, changed) = &*self.1;
+        let guard = open.lock().expect("nobody panics here");
+        drop(changed.wait_while(guard, |open| !*open).expect("nobody panics here"));
+        self.0.sync()
+    }
+}
+
+/// However the threads are scheduled: what comes while a sync is under way needs one more.
+#[test]
+fn s8_9_15_what_waits_for_a_sync_shares_the_next_one() {
+    let _recorded = crate::Recorded::begin("s8_9_15_what_waits_for_a_sync_shares_the_next_one");
+    let (disk, gate) = (SimDisk::new(), Arc::new((Mutex::new(true), Condvar::new())));
+    drop(open_sim(&disk, Config::small()));
+    let shared: Arc<dyn Disk> = Arc::new(Gated { disk, gate: gate.clone() });
+    let identity = Identity::open(&*shared, CLUSTER, NODE).expect("its own");
+    let (wal, _) = Wal::open(shared, &identity, Config::small()).expect("a sound log");
+    let mut logs: Vec<FileLog> = (0..65).map(|id| wal.stream(StreamId(id))).collect();
+    let before = wal.stats();
+    let hold = |open: bool| {
+        *gate.0.lock().expect("nobody panics here") = open;
+        gate.1.notify_all();
+    };
+    hold(false);
+    for log in &mut logs {
+        log.append(&[7; 256]);
+        log.push();
+    }
+    assert!(logs[0].poll_durable(&mut Context::from_waker(Waker::noop())).is_pending());
+    hold(true);
+    for log in &mut logs {
+        await_durable(log, Lsn(1)).expect("a healthy disk");
+    }
+    let after = wal.stats();
+    assert_eq!(after.records - before.records, 65);
+    // The one that was under way with what it had, the one for all the others, and a mark.
+    assert!(after.syncs - before.syncs <= 4, "{} syncs", after.syncs - before.syncs);
 }
 
 #[test]
@@ -146,7 +228,7 @@ fn a_record_may_be_larger_than_a_segment_but_not_than_the_limit() {
     log.append(&vec![0; wal::MAX_RECORD + 1]);
     log.push();
     let error = await_durable(&mut log, Lsn(5)).expect_err("beyond the limit");
-    assert_eq!(error.kind(), std::io::ErrorKind::InvalidInput);
+    assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
 #[test]

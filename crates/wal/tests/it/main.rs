@@ -24,6 +24,8 @@ mod spoilt;
 
 mod survey;
 
+mod sweeps;
+
 const CLUSTER: ClusterId = ClusterId(0xC1);
 const NODE: NodeId = NodeId(1);
 
