@@ -7,8 +7,13 @@ use std::{
 };
 
 /// The planted bugs that this level goes after, each caught by some seed below [`HUNTED`].
-pub(crate) const BUGS: [&str; 3] =
-    ["speak-before-sync", "deposed-leader-reads", "retries-under-a-new-number"];
+pub(crate) const BUGS: [&str; 5] = [
+    "speak-before-sync",
+    "deposed-leader-reads",
+    "retries-under-a-new-number",
+    "ballot-reused-after-restart",
+    "snapshot-forgets-sessions",
+];
 
 /// Seeds after which a bug counts as escaped.
 const HUNTED: u64 = 40;
