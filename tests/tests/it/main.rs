@@ -22,6 +22,8 @@ mod kv_versions;
 
 mod durable;
 
+mod log_limits;
+
 mod regressions;
 
 mod checker;
