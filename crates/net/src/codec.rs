@@ -19,7 +19,7 @@ use tarpc::{ClientMessage, Request, Response, ServerError, trace};
 use tokio_util::codec::{Decoder, Encoder};
 
 use crate::{
-    limits::{MAX_DEADLINE, READ_BUFFER},
+    limits::{MAX_DEADLINE, READ_BUFFER, WRITE_BOUNDARY},
     rpc::context_until,
 };
 
@@ -154,7 +154,11 @@ impl Frames {
     fn put<T: Serialize>(&mut self, value: &T, into: &mut BytesMut) -> Result<(), FrameError> {
         self.scratch.clear();
         protocol::codec::encode_into(value, self.limit as u64, &mut self.scratch)?;
-        into.reserve(HEAD + self.scratch.len());
+        let needed = HEAD + self.scratch.len();
+        into.reserve(needed); // Which also shows how much there was all along.
+        if into.is_empty() && into.capacity() > 4 * WRITE_BOUNDARY.max(needed) {
+            *into = BytesMut::with_capacity(needed); // An earlier frame was big; this one is not.
+        }
         into.put_u32(u32::try_from(self.scratch.len()).unwrap_or(u32::MAX));
         into.put_slice(&self.scratch);
         if self.scratch.capacity() > READ_BUFFER {

@@ -100,6 +100,23 @@ fn an_announced_length_reserves_no_memory() {
     assert!(bytes.capacity() <= 4 * READ_BUFFER, "{}", bytes.capacity());
 }
 
+/// What a big frame needed is given back when the next frame is written: every connection that ever
+/// carried a big value would hold on to it otherwise.
+#[test]
+fn a_big_frame_leaves_no_big_buffer_behind() {
+    let mut codec = ClientCodec::<Bytes, Bytes>::new(4 << 20);
+    let mut bytes = BytesMut::new();
+    let mut write = |size: usize| {
+        let message = request(1, Duration::from_secs(5), Bytes::from(vec![7; size]));
+        codec.encode(message, &mut bytes).unwrap();
+        let capacity = bytes.capacity();
+        bytes.advance(bytes.len()); // It was flushed.
+        capacity
+    };
+    assert!(write(1 << 20) > 1 << 20);
+    assert!(write(100) <= 4 * WRITE_BOUNDARY);
+}
+
 #[test]
 fn an_answer_too_big_becomes_an_error_of_its_call() {
     let mut bytes = BytesMut::new();
