@@ -242,6 +242,19 @@ enum Heard {
     Unknown,
 }
 
+/// Bytes as the file spells them: a string where they are UTF-8, `{"b64":"..."}` where not. For
+/// whoever shows bytes in JSON, so that there is one spelling.
+#[must_use]
+pub fn spell(bytes: &[u8]) -> Value {
+    Blob::json(bytes)
+}
+
+/// The bytes that [`spell`] spelt; `None` for anything it would not have written.
+#[must_use]
+pub fn unspell(value: &Value) -> Option<Text> {
+    Blob::of_json(value).map(|blob| blob.0)
+}
+
 /// Tells a field that is `null` from one that is not there.
 fn present<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<Blob>>, D::Error> {
     Option::<Blob>::deserialize(from).map(Some)

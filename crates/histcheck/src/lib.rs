@@ -75,7 +75,7 @@ mod explain;
 
 pub mod timeline;
 
-pub use file::{Error, Header, History, Mark, MarkKind, Writer, read};
+pub use file::{Error, Header, History, Mark, MarkKind, Writer, read, spell, unspell};
 pub use history::{Action, Answer, Operation, Outcome, Step, Text, Verb};
 pub use linearizable::{Counts, GaveUp, Report, Verdict, Violation, check};
 pub use timeline::timeline;

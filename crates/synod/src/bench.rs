@@ -71,7 +71,7 @@ pub async fn run(flags: &cli::Bench, format: Format) -> Result<(), Failure> {
     }
     let report = tokio::task::LocalSet::new().run_until(measure(flags, connections, &ids)).await;
     drop(own);
-    report.print(flags, format);
+    report.print(flags, format)?;
     match report.tally.first_error {
         Some(why) if report.tally.latencies.is_empty() => Err(Failure::new(
             Exit::Failed,
@@ -186,7 +186,7 @@ async fn one_client(mut client: Client, mut rng: Rng, flags: cli::Bench, shared:
 }
 
 impl Report {
-    fn print(&self, flags: &cli::Bench, format: Format) {
+    fn print(&self, flags: &cli::Bench, format: Format) -> Result<(), Failure> {
         let mut sorted = self.tally.latencies.clone();
         sorted.sort_unstable();
         let at = |share: f64| {
@@ -209,7 +209,7 @@ impl Report {
                 "client_cpu_us_per_op": per_op(self.client),
             })),
             Format::Table | Format::Plain => {
-                println!(
+                print::line(format!(
                     "{mix}: {rate:.0}/s with {} clients of {} bytes; p50 {:.2} ms, p90 {:.2}, p99 {:.2}, max {:.2}; {} errors",
                     flags.clients,
                     flags.size,
@@ -218,12 +218,12 @@ impl Report {
                     at(0.99),
                     at(1.0),
                     self.tally.errors
-                );
+                ))?;
                 let server = server.map_or("unknown".to_owned(), |us| format!("{us:.1} us"));
-                println!(
+                print::line(format!(
                     "processor time per operation: servers {server}, client {:.1} us",
                     per_op(self.client)
-                );
+                ))
             }
         }
     }

@@ -50,11 +50,11 @@ pub fn history(file: &Path, html: Option<&Path>, format: Format) -> Result<(), F
             "seed": history.header.and_then(|header| header.seed),
             "ops": counts.operations, "unknown": counts.unknown, "max_unavailable_ms": null,
             "checks": {"linearizable": verdict},
-        })),
-        Format::Table | Format::Plain => println!(
+        }))?,
+        Format::Table | Format::Plain => print::line(format!(
             "linearizable: {verdict} ({} operations on {} keys, {} unknown, {} could have been wrong)",
             counts.operations, counts.keys, counts.unknown, counts.constrained
-        ),
+        ))?,
     }
     match report.verdict {
         Verdict::Ok if report.passed() => Ok(()),

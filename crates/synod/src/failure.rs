@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::print::{self, Mood};
+
 /// The exit code of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -42,6 +44,14 @@ impl Failure {
     #[must_use]
     pub fn told(exit: Exit) -> Self {
         Self { exit, why: String::new() }
+    }
+
+    /// Says why on standard error, unless that was done.
+    pub fn tell(&self) {
+        if !self.why.is_empty() {
+            let who = print::coloured(&std::io::stderr(), Mood::Bad, "synod:");
+            eprintln!("{who} {}", self.why);
+        }
     }
 }
 

@@ -57,6 +57,7 @@ pub mod demo;
 
 pub mod failure;
 
+pub mod load;
 pub mod logtool;
 
 pub mod node;
@@ -74,3 +75,5 @@ pub mod status;
 pub mod trial;
 
 pub mod verbs;
+
+pub mod version;

@@ -4,9 +4,10 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use synod::{
-    cli::{CheckWhat, Cli, Verb},
+    cli::{CheckWhat, Cli, Format, On, Verb},
     failure::{Exit, Failure},
     print,
+    verbs::{self, Deed},
 };
 
 #[global_allocator]
@@ -14,7 +15,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
     let filter = std::env::var("SYNOD_LOG").unwrap_or_else(|_| "warn,tarpc=off".to_owned());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(print::colours(&std::io::stderr()))
+        .with_writer(std::io::stderr)
+        .init();
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let ended = match runtime {
@@ -24,9 +29,7 @@ fn main() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::from(Exit::Ok as u8),
         Err(failure) => {
-            if !failure.why.is_empty() {
-                eprintln!("synod: {failure}");
-            }
+            failure.tell();
             ExitCode::from(failure.exit as u8)
         }
     }
@@ -35,13 +38,14 @@ fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<(), Failure> {
     let format = print::format(cli.output);
     match cli.verb {
-        Verb::Init(flags) => synod::node::init(&flags),
-        Verb::Kv(flags) => synod::node::run(&flags).await,
-        Verb::Put(flags) => synod::verbs::put(&flags, format).await,
-        Verb::Append(flags) => synod::verbs::append(&flags, format).await,
-        Verb::Get(flags) => synod::verbs::get(&flags, format).await,
-        Verb::Delete(flags) => synod::verbs::delete(&flags, format).await,
-        Verb::Cas(flags) => synod::verbs::cas(&flags, format).await,
+        Verb::Init(flags) => synod::node::init(&flags, format),
+        Verb::Kv(flags) => synod::node::run(&flags, format).await,
+        Verb::Put(on) => perform(on, Deed::Put, format).await,
+        Verb::Append(on) => perform(on, Deed::Append, format).await,
+        Verb::Get(on) => perform(on, Deed::Get, format).await,
+        Verb::Delete(on) => perform(on, Deed::Delete, format).await,
+        Verb::Cas(on) => perform(on, Deed::Cas, format).await,
+        Verb::Load(on) => synod::load::run(&on.what, &on.servers, format).await,
         Verb::Status(flags) => synod::status::run(&flags, format).await,
         Verb::Wal(flags) => synod::logtool::run(&flags, format),
         Verb::Snapshot(flags) => synod::snapshottool::run(&flags, format).await,
@@ -53,5 +57,16 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Bench(flags) => synod::bench::run(&flags, format).await,
         Verb::Demo(flags) => synod::demo::run(&flags, format).await,
         Verb::Chaos(flags) => synod::chaos::run(&flags, format).await,
+        Verb::Completions(flags) => synod::version::completions(&flags, format),
+        Verb::Version(flags) => synod::version::run(&flags, format),
     }
+}
+
+async fn perform<T: clap::Args>(
+    on: On<T>,
+    deed: impl Fn(T) -> Deed,
+    format: Format,
+) -> Result<(), Failure> {
+    let filled = deed(on.what).filled_in()?;
+    filled.perform(&mut verbs::client(&on.servers), format).await
 }

@@ -5,10 +5,12 @@ use std::{path::PathBuf, sync::Arc};
 use net::{Network, Tcp};
 use paxosrsm::{core::Config, engine::Neighbours, server::Group, storage::Storage};
 use protocol::NodeId;
+use serde_json::json;
 
 use crate::{
-    cli,
+    cli::{self, Format},
     failure::{Exit, Failure},
+    print,
     settings::{Addresses, File},
 };
 
@@ -92,7 +94,7 @@ impl NodeSettings {
 /// # Errors
 ///
 /// If the directory holds a node already or cannot be made.
-pub fn init(flags: &cli::Init) -> Result<(), Failure> {
+pub fn init(flags: &cli::Init, format: Format) -> Result<(), Failure> {
     let cluster = wal::ClusterId(u128::from(flags.cluster));
     wal::init_dir(&flags.data, cluster, NodeId(flags.id), &wal::Config::default())?;
     eprintln!(
@@ -103,7 +105,13 @@ pub fn init(flags: &cli::Init) -> Result<(), Failure> {
         flags.id,
         flags.data.display()
     );
-    Ok(())
+    match format {
+        Format::Json => print::json(&json!({
+            "node": flags.id, "cluster": flags.cluster.to_string(), "data": flags.data,
+        })),
+        Format::Plain => print::line(flags.data.display().to_string()),
+        Format::Table => Ok(()),
+    }
 }
 
 /// `synod kv`: runs a node until it is told to stop or its disk fails.
@@ -111,13 +119,17 @@ pub fn init(flags: &cli::Init) -> Result<(), Failure> {
 /// # Errors
 ///
 /// If it cannot start, or its disk failed.
-pub async fn run(flags: &cli::Kv) -> Result<(), Failure> {
+pub async fn run(flags: &cli::Kv, format: Format) -> Result<(), Failure> {
     let settings = NodeSettings::from_flags(flags)?;
     if flags.bootstrap {
         settings.init()?;
     }
     let mut group = settings.open(Arc::new(Tcp)).await?;
     eprintln!("node {} serves on {}", settings.id.0, group.addr);
+    if format == Format::Json {
+        let (node, addr) = (settings.id.0, group.addr.to_string());
+        print::json(&json!({"event": "serving", "node": node, "addr": addr}))?;
+    }
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
         failed = group.ended() => match failed {

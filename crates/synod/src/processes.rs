@@ -7,10 +7,11 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
+use clap::Args;
 use net::Addr;
 use protocol::NodeId;
 
-use crate::settings::Addresses;
+use crate::{cli::Kv, settings::Addresses};
 
 /// A group of nodes, each a process. Whatever still runs is killed when this is dropped.
 pub struct Processes {
@@ -70,6 +71,10 @@ impl Processes {
             .arg("--data")
             .arg(&data)
             .args(&self.flags);
+        // What is meant for the verb that starts nodes is not meant for the nodes.
+        for flag in Kv::augment_args(clap::Command::new("kv")).get_arguments() {
+            flag.get_env().map(|name| command.env_remove(name));
+        }
         if !data.exists() {
             command.arg("--bootstrap");
         }

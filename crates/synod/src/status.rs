@@ -1,16 +1,16 @@
 //! `synod status`: a sentence first, then a line a node.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use kvpaxos::{Connections, service::NodeStatus};
-use net::Tcp;
 use protocol::NodeId;
 use serde_json::json;
 
 use crate::{
     cli::{Format, Servers},
     failure::{Exit, Failure},
-    print,
+    print::{self, Mood},
+    verbs,
 };
 
 /// Asks every node how it is, and says what that means for the store.
@@ -19,11 +19,22 @@ use crate::{
 ///
 /// If no node can be reached.
 pub async fn run(servers: &Servers, format: Format) -> Result<(), Failure> {
-    let addrs = servers.peers.0.clone();
-    let connections = Connections::new(Arc::new(Tcp), servers.cluster, addrs, 1);
+    report(&verbs::connections(servers, 1), servers.budget(), format).await
+}
+
+/// The same, over connections that are there already; each node may take `limit` to answer.
+///
+/// # Errors
+///
+/// If no node can be reached.
+pub async fn report(
+    connections: &Connections,
+    limit: Duration,
+    format: Format,
+) -> Result<(), Failure> {
     let mut nodes = Vec::new();
     for node in connections.servers() {
-        let asked = tokio::time::timeout(servers.budget(), connections.status(*node)).await;
+        let asked = tokio::time::timeout(limit, connections.status(*node)).await;
         let status = match asked {
             Ok(Ok(status)) => Ok(status),
             Ok(Err(error)) => Err(error.to_string()),
@@ -35,18 +46,19 @@ pub async fn run(servers: &Servers, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => {
             for (node, status) in &nodes {
-                print::json(&line(*node, status));
+                print::json(&line(*node, status))?;
             }
-            print::json(&json!({"healthy": healthy, "summary": sentence}));
+            print::json(&json!({"healthy": healthy, "summary": sentence}))?;
         }
         Format::Table | Format::Plain => {
-            println!("{sentence}");
+            let mood = if healthy { Mood::Good } else { Mood::Bad };
+            print::line(print::coloured(&std::io::stdout(), mood, &sentence))?;
             let rows: Vec<Vec<String>> = nodes.iter().map(|(n, s)| row(*n, s)).collect();
             let heading = [
                 "NODE", "ROLE", "BALLOT", "CHOSEN", "APPLIED", "FLOOR", "LAG", "SNAPSHOT", "SYNCS",
                 "BATCH", "SYNC-US", "STATE",
             ];
-            print::table(&heading, &rows);
+            print::table(&heading, &rows)?;
         }
     }
     if nodes.iter().all(|(_, status)| status.is_err()) {

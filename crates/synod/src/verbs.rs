@@ -3,6 +3,7 @@
 use std::{io::Read, sync::Arc};
 
 use bytes::Bytes;
+use clap::Subcommand;
 use kvpaxos::{Client, Connections, Expect, Version};
 use net::Tcp;
 use serde_json::json;
@@ -13,123 +14,150 @@ use crate::{
     print,
 };
 
+/// What a client of a store can be told to do, from the command line or at a prompt.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Deed {
+    /// Set a key.
+    Put(Write),
+    /// Add to the end of a key's value.
+    Append(Write),
+    /// Show a key's value.
+    Get(Key),
+    /// Forget a key.
+    Delete(Key),
+    /// Set a key if its value is what you expect.
+    Cas(Cas),
+}
+
+/// Connections to the store that these flags name. `seed` differs from client to client.
+#[must_use]
+pub fn connections(servers: &Servers, seed: u64) -> Connections {
+    Connections::new(Arc::new(Tcp), servers.cluster, servers.peers.0.clone(), seed)
+}
+
 /// A client of the store that these flags name.
 #[must_use]
 pub fn client(servers: &Servers) -> Client {
     // Differs from call to call, so that one command does not always ask the same node first.
     let seed = u64::from(std::process::id());
-    let addrs = servers.peers.0.clone();
-    let mut client =
-        Client::new(Connections::new(Arc::new(Tcp), servers.cluster, addrs, seed), seed);
+    let mut client = Client::new(connections(servers, seed), seed);
     client.budget = servers.budget();
     client
 }
 
-fn value(text: &str) -> Result<Bytes, Failure> {
-    if text != "-" {
-        return Ok(Bytes::copy_from_slice(text.as_bytes()));
+impl Deed {
+    /// Fills in what stands on standard input: a value of `-`.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be read.
+    pub fn filled_in(self) -> Result<Filled, Failure> {
+        let dash = match &self {
+            Self::Put(write) | Self::Append(write) => write.value == "-",
+            Self::Cas(cas) => cas.value == "-",
+            Self::Get(_) | Self::Delete(_) => false,
+        };
+        if !dash {
+            return Ok(Filled { deed: self, value: None });
+        }
+        let mut bytes = Vec::new();
+        // One byte more than may be stored is enough to refuse it.
+        let limit = kvpaxos::MAX_VALUE as u64 + 1;
+        std::io::stdin().take(limit).read_to_end(&mut bytes)?;
+        Ok(Filled { deed: self, value: Some(Bytes::from(bytes)) })
     }
-    let mut bytes = Vec::new();
-    // One byte more than may be stored is enough to refuse it.
-    let limit = kvpaxos::MAX_VALUE as u64 + 1;
-    std::io::stdin().take(limit).read_to_end(&mut bytes)?;
-    Ok(Bytes::from(bytes))
 }
 
-fn key(text: &str) -> Bytes {
+/// A deed and the value that it takes from elsewhere, if it does.
+pub struct Filled {
+    deed: Deed,
+    value: Option<Bytes>,
+}
+
+/// A deed as it is written: at a prompt a `-` is a dash.
+impl From<Deed> for Filled {
+    fn from(deed: Deed) -> Self {
+        Self { deed, value: None }
+    }
+}
+
+impl Filled {
+    /// Does it, and shows what came of it.
+    ///
+    /// # Errors
+    ///
+    /// Each exit code says whether it may have happened.
+    pub async fn perform(self, client: &mut Client, format: Format) -> Result<(), Failure> {
+        let value = |text: &str| self.value.clone().unwrap_or_else(|| bytes(text));
+        match &self.deed {
+            Deed::Put(write) => {
+                let version = client.put(bytes(&write.key), value(&write.value)).await?;
+                written(format, version)
+            }
+            Deed::Append(write) => {
+                let version = client.append(bytes(&write.key), value(&write.value)).await?;
+                written(format, version)
+            }
+            Deed::Get(what) => get(client, what, format).await,
+            Deed::Delete(what) => delete(client, what, format).await,
+            Deed::Cas(what) => cas(client, what, value(&what.value), format).await,
+        }
+    }
+}
+
+fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-fn written(format: Format, version: Version) {
+fn written(format: Format, version: Version) -> Result<(), Failure> {
     match format {
         Format::Json => print::json(&json!({"version": version.0.to_string()})),
-        Format::Plain => println!("{}", version.0),
-        Format::Table => println!("ok, version {}", version.0),
+        Format::Plain => print::line(version.0.to_string()),
+        Format::Table => print::line(format!("ok, version {}", version.0)),
     }
 }
 
-/// `synod put`
-///
-/// # Errors
-///
-/// Each exit code says whether it may have happened.
-pub async fn put(write: &Write, format: Format) -> Result<(), Failure> {
-    let version = client(&write.servers).put(key(&write.key), value(&write.value)?).await?;
-    written(format, version);
-    Ok(())
-}
-
-/// `synod append`
-///
-/// # Errors
-///
-/// Each exit code says whether it may have happened.
-pub async fn append(write: &Write, format: Format) -> Result<(), Failure> {
-    let version = client(&write.servers).append(key(&write.key), value(&write.value)?).await?;
-    written(format, version);
-    Ok(())
-}
-
-/// `synod get`
-///
-/// # Errors
-///
-/// If the key is not there, or nobody could be asked.
-pub async fn get(flags: &Key, format: Format) -> Result<(), Failure> {
-    let found = client(&flags.servers).get(key(&flags.key)).await?;
-    let Some((value, version)) = found else {
-        let why = format!("there is no key {:?}", flags.key);
+async fn get(client: &mut Client, what: &Key, format: Format) -> Result<(), Failure> {
+    let Some((value, version)) = client.get(bytes(&what.key)).await? else {
+        let why = format!("there is no key {:?}", what.key);
         return Err(Failure::new(Exit::NotFound, why));
     };
     match format {
         Format::Json => {
-            let value = print::text(&value);
-            let version = version.0.to_string();
-            print::json(&json!({"key": flags.key, "value": value, "version": version}));
+            let (value, version) = (histcheck::spell(&value), version.0.to_string());
+            print::json(&json!({"key": what.key, "value": value, "version": version}))
         }
-        Format::Plain | Format::Table => println!("{}", print::text(&value)),
+        Format::Plain => print::line(value),
+        Format::Table => print::line(print::text(&value)),
     }
-    Ok(())
 }
 
-/// `synod delete`
-///
-/// # Errors
-///
-/// If the key is not there, or it may not have been done.
-pub async fn delete(flags: &Key, format: Format) -> Result<(), Failure> {
-    if !client(&flags.servers).delete(key(&flags.key)).await? {
-        let why = format!("there was no key {:?}", flags.key);
+async fn delete(client: &mut Client, what: &Key, format: Format) -> Result<(), Failure> {
+    if !client.delete(bytes(&what.key)).await? {
+        let why = format!("there was no key {:?}", what.key);
         return Err(Failure::new(Exit::NotFound, why));
     }
     match format {
         Format::Json => print::json(&json!({"deleted": true})),
-        Format::Plain => {}
-        Format::Table => println!("ok, deleted"),
+        Format::Plain => Ok(()),
+        Format::Table => print::line("ok, deleted"),
     }
-    Ok(())
 }
 
-/// `synod cas`
-///
-/// # Errors
-///
-/// If something else was there, or it may not have been done.
-pub async fn cas(flags: &Cas, format: Format) -> Result<(), Failure> {
-    let expect = match (&flags.expect, flags.version) {
-        (Some(value), _) => Expect::Value(key(value)),
+async fn cas(client: &mut Client, what: &Cas, value: Bytes, format: Format) -> Result<(), Failure> {
+    let expect = match (&what.expect, what.version) {
+        (Some(value), _) => Expect::Value(bytes(value)),
         (None, Some(version)) => Expect::Version(Version(version)),
         (None, None) => Expect::Absent,
     };
-    let value = value(&flags.value)?;
-    match client(&flags.servers).cas(key(&flags.key), expect, value).await? {
-        Ok(version) => {
-            written(format, version);
-            Ok(())
-        }
+    match client.cas(bytes(&what.key), expect, value).await? {
+        Ok(version) => written(format, version),
         Err(found) => {
             let has = found.map_or("is not there".to_owned(), |v| format!("has version {}", v.0));
-            let why = format!("not done: key {:?} {has}, which is not what you expect", flags.key);
+            let why = format!(
+                "not done: key {:?} {has}, which is not what you expect; look: synod get {0:?} -o json",
+                what.key
+            );
             Err(Failure::new(Exit::Refused, why))
         }
     }

@@ -130,8 +130,8 @@ impl Verdict {
             }
         }
         match format {
-            Format::Json => print::json(&self.json(case)),
-            Format::Table | Format::Plain => self.print(case),
+            Format::Json => print::json(&self.json(case))?,
+            Format::Table | Format::Plain => self.print(case)?,
         }
         if self.passed() { Ok(()) } else { Err(Failure::told(Exit::Failed)) }
     }
@@ -161,7 +161,7 @@ impl Verdict {
         })
     }
 
-    fn print(&self, case: &Case<'_>) {
+    fn print(&self, case: &Case<'_>) -> Result<(), Failure> {
         let words = [
             ("linearizable", "one order explains every answer"),
             ("durable", "every acknowledged write is there, exactly once"),
@@ -170,34 +170,40 @@ impl Verdict {
         ];
         for (check, finding) in &self.checks {
             let meaning = words.iter().find(|(known, _)| known == check).map_or("", |(_, m)| m);
-            println!("  {:<16}{:<6}{meaning}", check.replace('_', " "), mark(finding));
+            let mark = tinted(finding.is_ok(), &format!("{:<6}", mark(finding)));
+            print::line(format!("  {:<16}{mark}{meaning}", check.replace('_', " ")))?;
         }
         let show =
             |at| share(&self.failovers_ms, at).map_or("-".to_owned(), |ms| format!("{ms:.0}"));
-        println!(
+        print::line(format!(
             "  {} kills, {} of them of the leader; until the next answer p50 {} ms, p99 {} ms, max {} ms",
             self.kills,
             self.failovers_ms.len(),
             show(0.5),
             show(0.99),
             show(1.0)
-        );
+        ))?;
         let data = match self.keeps(case) {
             true => format!("data kept in {}", case.dir.display()),
             false => "data removed (--dir keeps it)".to_owned(),
         };
-        println!("  {data}; again: {}", case.command);
-        println!(
+        print::line(format!("  {data}; again: {}", case.command))?;
+        print::line(format!(
             "{}: {} operations of {} clients in {:.1} s, {} unknown, never unavailable for more than {:.0} ms (seed {})",
-            self.word(),
+            tinted(self.passed(), self.word()),
             self.ops,
             case.clients,
             self.seconds,
             self.unknown,
             self.max_unavailable_ms,
             case.seed
-        );
+        ))
     }
+}
+
+fn tinted(good: bool, text: &str) -> String {
+    let mood = if good { print::Mood::Good } else { print::Mood::Bad };
+    print::coloured(&std::io::stdout(), mood, text)
 }
 
 fn mark(finding: &Finding) -> &'static str {
