@@ -15,7 +15,7 @@
 //! # The idea in one picture
 //!
 //! ```text
-//!   put get append delete cas status      demo   chaos   bench
+//!   put get mget scan-all load shell      demo   chaos   bench
 //!              │                            │ ▲      │
 //!              ▼                            ▼ │      ▼ kill, cut, heal
 //!      kvpaxos::Client            trial: witnesses   replicas: threads or processes
@@ -28,7 +28,10 @@
 //!
 //! # Invariants
 //!
-//! * Results go to standard output, narration to standard error.
+//! * Results go to standard output, narration to standard error; when nobody reads the results any
+//!   more, the verb ends, and that is no failure.
+//! * Every flag is a variable of the same name, and every command takes a format.
+//! * What a load notes as done is done; what it does not note may be done, and is done again.
 //! * What a client was not told is recorded as unknown, never as failed, and whoever goes on from
 //!   there counts as another client.
 //! * An unknown verdict is no pass, and neither is a verdict over nothing.
@@ -42,8 +45,9 @@
 //! # Reading order
 //!
 //! [`cli`] and [`failure`]; [`settings`] and [`node`] for a node; [`verbs`], [`status`] and
-//! [`mod@print`] for its clients; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and
-//! [`mod@bench`]; [`logtool`] and [`snapshottool`] for what lies on disk.
+//! [`mod@print`] for its clients, [`mod@load`] for many lines and [`shell`] with [`prompt`] for
+//! people; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and [`mod@bench`];
+//! [`version`]; [`logtool`] and [`snapshottool`] for what lies on disk.
 
 pub mod bench;
 
@@ -58,6 +62,7 @@ pub mod demo;
 pub mod failure;
 
 pub mod load;
+
 pub mod logtool;
 
 pub mod node;
@@ -66,7 +71,11 @@ pub mod print;
 
 pub mod processes;
 
+pub mod prompt;
+
 pub mod settings;
+
+pub mod shell;
 
 pub mod snapshottool;
 
@@ -77,3 +86,8 @@ pub mod trial;
 pub mod verbs;
 
 pub mod version;
+
+/// What the README shows is compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+mod readme {}

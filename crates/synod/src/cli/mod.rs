@@ -11,10 +11,9 @@ mod trial;
 mod tests;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
-use clap_complete::Shell;
 
 pub use node::{Init, Kv};
-pub use store::{Cas, Key, Load, On, Servers, Shape, Write};
+pub use store::{Cas, Expected, Key, Keys, Load, On, Pairs, Scan, Servers, Shape, Shell, Write};
 pub use trial::{Bench, Chaos, Check, CheckWhat, Demo, Mix};
 
 /// A durable, linearizable key/value store on Multi-Paxos.
@@ -77,6 +76,18 @@ pub enum Verb {
     /// Set a key if its value is what you expect.
     #[command(after_help = store::CAS)]
     Cas(On<Cas>),
+    /// Show several keys' values, all of one moment.
+    #[command(after_help = store::MGET)]
+    Mget(On<Keys>),
+    /// Set several keys at once, or none of them.
+    #[command(after_help = store::MSET)]
+    Mset(On<Pairs>),
+    /// Show every key, or those that begin alike.
+    #[command(after_help = store::SCAN)]
+    ScanAll(On<Scan>),
+    /// The same verbs at a prompt, with history and completion, or from a script.
+    #[command(after_help = store::SHELL)]
+    Shell(On<Shell>),
     /// Load a file of millions of lines, and go on where it stopped.
     #[command(after_help = store::LOAD)]
     Load(On<Load>),
@@ -104,7 +115,7 @@ pub enum Verb {
 #[derive(Args, Clone, Debug)]
 pub struct Completions {
     /// The shell.
-    pub shell: Shell,
+    pub shell: clap_complete::Shell,
 }
 
 const COMPLETIONS: &str = "\

@@ -71,7 +71,7 @@ pub struct Write {
     /// The key.
     pub key: String,
     /// The value; `-` reads it from standard input.
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_negative_numbers = true)]
     pub value: String,
 }
 
@@ -80,7 +80,8 @@ Examples:
   synod put greeting \"good morning\"
   synod put picture - < picture.png
 
-What it prints is the key's new version.";
+What it prints is the key's new version. A value that begins with a dash and is no number stands
+behind --, as in: synod put greeting -- --hello--";
 
 pub(super) const APPEND: &str = "\
 Example:
@@ -88,15 +89,77 @@ Example:
 
 Repeating it after exit code 5 may add it twice: look first, with synod get.";
 
+/// Several keys.
+#[derive(Args, Clone, Debug)]
+pub struct Keys {
+    /// The keys.
+    #[arg(required = true, value_name = "KEY")]
+    pub keys: Vec<String>,
+}
+
+pub(super) const MGET: &str = "\
+Examples:
+  synod mget user/1 user/2
+  synod mget user/1 user/2 -o json
+
+All values are of one moment. Piped, each is a line of key, tab, value. A key that is not there is
+named on standard error, and the exit code is 3.";
+
+/// Several keys and their values.
+#[derive(Args, Clone, Debug)]
+pub struct Pairs {
+    /// Keys and values, in turn.
+    #[arg(required = true, num_args = 2.., value_names = ["KEY", "VALUE"], allow_negative_numbers = true)]
+    pub pairs: Vec<String>,
+}
+
+pub(super) const MSET: &str = "\
+Example:
+  synod mset user/1 ada user/2 grace
+
+All of them are set at one moment, or none. What it prints is the new version of each, in order.
+What begins with a dash and is no number stands behind --.";
+
+/// `synod scan-all`
+#[derive(Args, Clone, Debug)]
+pub struct Scan {
+    /// Only keys that begin so.
+    #[arg(long, env = "SYNOD_PREFIX", default_value = "", hide_default_value = true)]
+    pub prefix: String,
+    /// So many keys at most.
+    #[arg(long, env = "SYNOD_LIMIT")]
+    pub limit: Option<u64>,
+    /// Keys without their values.
+    #[arg(long, env = "SYNOD_KEYS_ONLY", value_parser = FalseyValueParser::new())]
+    pub keys_only: bool,
+}
+
+pub(super) const SCAN: &str = "\
+Examples:
+  synod scan-all --prefix user/ --limit 10
+  synod scan-all -o json > dump.jsonl          then: synod load dump.jsonl --format json
+
+Keys come in no order. It is no picture of one moment: a key that comes or goes meanwhile may be
+shown or not, and while keys are deleted one may be shown twice. Piped, each is a line of key, tab,
+value; JSON keeps apart what holds tabs or line ends.";
+
 /// `synod cas`
 #[derive(Args, Clone, Debug)]
-#[group(id = "expectation", required = true, multiple = false, args = ["expect", "version", "absent"])]
 pub struct Cas {
     /// The key.
     pub key: String,
     /// The new value; `-` reads it from standard input.
-    #[arg(allow_hyphen_values = true)]
+    #[arg(allow_negative_numbers = true)]
     pub value: String,
+    /// What must be there.
+    #[command(flatten)]
+    pub expected: Expected,
+}
+
+/// What a compare-and-set expects: one of these.
+#[derive(Args, Clone, Debug)]
+#[group(required = true, multiple = false)]
+pub struct Expected {
     /// The value you expect.
     #[arg(long, env = "SYNOD_EXPECT", value_name = "OLD", allow_hyphen_values = true)]
     pub expect: Option<String>,
@@ -159,3 +222,24 @@ Examples:
 If it stops half-way (Ctrl-C, a power cut, exit code 5), the same command goes on from there. Of
 several lines about one key, the last wins. When all is loaded, what was kept for going on is
 removed.";
+
+/// `synod shell`
+#[derive(Args, Clone, Debug)]
+pub struct Shell {
+    /// Where what was typed is kept; by default synod/history in $XDG_STATE_HOME or
+    /// ~/.local/state. An empty name keeps nothing.
+    #[arg(long, env = "SYNOD_HISTORY_FILE", value_name = "FILE")]
+    pub history_file: Option<PathBuf>,
+    /// In a script, go on after a command that failed; the first failure is the exit code.
+    #[arg(long, env = "SYNOD_KEEP_GOING", value_parser = FalseyValueParser::new())]
+    pub keep_going: bool,
+}
+
+pub(super) const SHELL: &str = "\
+Examples:
+  synod shell                          help lists the commands, Tab completes, Ctrl-D leaves
+  synod shell < script                 a command a line; the first failure ends it
+  echo 'put \"a b\" \"two\\nlines\"' | synod shell
+
+Words are separated by blanks; 'single quotes' hold anything, \"double quotes\" know \\n, \\t, \\\" and
+\\\\. A line that begins with # says nothing, and one that begins with a blank is not kept.";

@@ -1,15 +1,13 @@
 //! The input: lines into pairs, pairs into batches that one write can carry.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{BufRead, Read},
     ops::Range,
 };
 
 use bytes::Bytes;
-use kvpaxos::{MAX_KEY, MAX_VALUE};
-
-const MAX_KEYS_PER_CALL: usize = 1024;
+use kvpaxos::{MAX_KEY, MAX_KEYS_PER_CALL, MAX_VALUE};
 use serde_json::Value;
 
 use crate::{
@@ -62,6 +60,9 @@ pub(super) struct Lines<R> {
     limit: usize,
     at: Place,
     line: Vec<u8>,
+    /// Keys that are loaded anew before something that is known: what is known about them is older
+    /// then, and has to follow again.
+    anew: BTreeSet<Bytes>,
     /// What is wrong with the line after the batch that was given last.
     wrong: Option<Failure>,
 }
@@ -70,8 +71,8 @@ impl<R: BufRead> Lines<R> {
     /// The input that people know as `name`, from its beginning.
     pub(super) fn new(input: R, name: &str, shape: Shape, limit: usize) -> Self {
         let limit = limit.clamp(1, MAX_KEYS_PER_CALL);
-        let name = name.to_owned();
-        Self { input, name, shape, limit, at: Place::default(), line: Vec::new(), wrong: None }
+        let (name, at, line) = (name.to_owned(), Place::default(), Vec::new());
+        Self { input, name, shape, limit, at, line, anew: BTreeSet::new(), wrong: None }
     }
 
     /// Goes to `place`, if what is before it sums up to `crc`.
@@ -98,8 +99,9 @@ impl<R: BufRead> Lines<R> {
         Ok(())
     }
 
-    /// The next batch, `None` at the end. A batch that is among those known to be loaded, and is
-    /// still the same, has no pairs.
+    /// The next batch, `None` at the end. A batch that is among those known to be loaded, is still
+    /// the same, and has no key in common with what comes before it and is loaded anew, has no
+    /// pairs.
     pub(super) fn batch(&mut self, known: &BTreeMap<u64, Span>) -> Result<Option<Batch>, Failure> {
         if let Some(wrong) = self.wrong.take() {
             return Err(wrong);
@@ -133,11 +135,17 @@ impl<R: BufRead> Lines<R> {
             return self.wrong.take().map_or(Ok(None), Err);
         }
         let span = Span { from, to: self.at, crc };
-        if same == Some(&span) {
+        let held = Bytes::from(held);
+        let pairs: Vec<(Bytes, Bytes)> =
+            pieces.into_iter().map(|(k, v)| (held.slice(k), held.slice(v))).collect();
+        if same == Some(&span) && !pairs.iter().any(|(key, _)| self.anew.contains(key)) {
             return Ok(Some(Batch { span, pairs: Vec::new() }));
         }
-        let held = Bytes::from(held);
-        let pairs = pieces.into_iter().map(|(k, v)| (held.slice(k), held.slice(v))).collect();
+        if known.range(self.at.byte..).next().is_some() {
+            self.anew.extend(pairs.iter().map(|(key, _)| key.clone()));
+        } else {
+            self.anew.clear();
+        }
         Ok(Some(Batch { span, pairs }))
     }
 
@@ -313,6 +321,7 @@ mod tests {
         };
         assert_eq!(from_first(text), [1, 0, 1], "line 3 is known");
         assert_eq!(from_first(b"a\t1\nb\t2\nc\t9\nd\t4\n"), [1, 1, 1], "line 3 has changed");
+        assert_eq!(from_first(b"a\t1\nc\t2\nc\t3\nd\t4\n"), [1, 1, 1], "line 3 must follow again");
         let mut changed = lines(b"a\t9\nb\t2\n", Shape::Tsv, 8);
         let failure = changed.skip(spans[0].to, spans[0].crc).expect_err("line 1 has changed");
         assert!(failure.why.contains("first 1 lines"), "{}", failure.why);

@@ -259,7 +259,7 @@ impl<'a> Work<'a> {
         };
         self.keys.extend(keys.iter().cloned());
         self.under_way.spawn(async move {
-            let done = put_many(&mut client, pairs).await;
+            let done = client.put_many(pairs).await.map(|_| ());
             (client, span, keys, done)
         });
         Ok(())
@@ -282,11 +282,4 @@ impl<'a> Work<'a> {
         progress.at(self.journal.mark.byte, self.journal.mark.line);
         Ok(())
     }
-}
-
-async fn put_many(client: &mut Client, pairs: Vec<(Bytes, Bytes)>) -> Result<(), kvpaxos::Error> {
-    for (key, value) in pairs {
-        client.put(key, value).await?;
-    }
-    Ok(())
 }

@@ -2,7 +2,10 @@
 
 use serde_json::Value;
 
-use crate::tool::{code, refused, stderr, stdout, synod};
+use crate::{
+    pty::Terminal,
+    tool::{code, refused, stderr, stdout, synod, until},
+};
 
 /// The last line of a run that must pass.
 #[track_caller]
@@ -78,4 +81,65 @@ fn eight_seconds_of_chaos_lose_nothing() {
     let data = data.to_str().expect("a name");
     let verdict = passed(&["chaos", "--seconds", "8", "--seed", "3", "-o", "json", "--dir", data]);
     assert!(verdict["kills"].as_u64() >= Some(1), "{verdict}");
+}
+
+#[test]
+fn the_prompt_of_the_demo_breaks_things_and_the_verdict_comes_after_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let data = dir.path().join("data");
+    let data = data.to_str().expect("a name");
+    let arguments = ["demo", "--seed", "5", "--dir", data];
+    let Some(mut demo) = Terminal::start(&arguments, &[]) else { return };
+    demo.shows("synod> ");
+    demo.types("put 'my key' 1\r");
+    demo.shows("done  (");
+    demo.shows("synod> ");
+    demo.types("kill 1\r");
+    demo.shows("synod> ");
+    demo.types("status\r");
+    demo.shows("replica 1: down");
+    demo.shows("synod> ");
+    demo.types("append 'my key' 2\rget 'my key'\r");
+    demo.shows("12  (");
+    demo.shows("synod> ");
+    demo.types("kill 9\r");
+    demo.shows("there is no replica 9");
+    demo.types("fly\r");
+    demo.shows("unrecognized subcommand 'fly'");
+    demo.types("start 1\r");
+    demo.types("cas 'my key' 3 --absent\r");
+    demo.shows("something else is there");
+    demo.types("cut 2\r");
+    demo.types("quit\r");
+    demo.shows("every replica has applied");
+    let (exit, shown) = demo.ends();
+    assert_eq!(exit, 0, "{shown}");
+    let last = shown.lines().last().unwrap_or_default();
+    assert!(last.contains("pass") && last.contains("(seed 5)"), "{shown}");
+}
+
+#[test]
+fn ctrl_c_ends_the_demo_at_its_prompt_and_in_the_middle() {
+    let dir = tempfile::tempdir().expect("a directory");
+    for (name, wait) in [("one", "synod> "), ("two", "16 clients put")] {
+        let data = dir.path().join(name);
+        let data = data.to_str().expect("a name");
+        let arguments = ["demo", "--processes", "--seed", "6", "--dir", data];
+        let Some(mut demo) = Terminal::start(&arguments, &[]) else { return };
+        demo.shows(wait);
+        demo.types("\u{3}");
+        demo.shows("interrupted: no verdict");
+        let (exit, shown) = demo.ends();
+        assert_eq!(exit, 1, "{shown}");
+        until("no replica is left", || !is_named_by_a_process(data));
+    }
+}
+
+/// Whether any process was started with this word in its command line.
+fn is_named_by_a_process(word: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").expect("a list of processes").flatten();
+    processes.filter(|entry| entry.path() != std::path::Path::new("/proc/self")).any(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).contains(word)
+    })
 }

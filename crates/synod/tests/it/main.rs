@@ -4,13 +4,21 @@ mod alone;
 
 mod demo;
 
+mod everyday;
+
 mod harness;
 
+mod load;
+
 mod processes;
+
+mod pty;
 
 mod readme;
 
 mod refusals;
+
+mod shell;
 
 mod tool;
 

@@ -13,7 +13,7 @@ use synod::processes::Processes;
 pub(crate) const SYNOD: &str = env!("CARGO_BIN_EXE_synod");
 
 /// How long anything may take that must come to pass.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the program to its end.
 pub(crate) fn synod(arguments: &[&str]) -> Output {

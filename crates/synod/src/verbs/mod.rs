@@ -1,6 +1,8 @@
-//! The verbs of a key/value store: put, append, get, delete, cas.
+//! The verbs of a key/value store: put, append, get, delete, cas, and those of many keys.
 
-use std::{io::Read, sync::Arc};
+mod many;
+
+use std::{io::Read, slice, sync::Arc};
 
 use bytes::Bytes;
 use clap::Subcommand;
@@ -9,7 +11,7 @@ use net::Tcp;
 use serde_json::json;
 
 use crate::{
-    cli::{Cas, Format, Key, Servers, Write},
+    cli::{Cas, Format, Key, Keys, Pairs, Scan, Servers, Write},
     failure::{Exit, Failure},
     print,
 };
@@ -27,6 +29,12 @@ pub enum Deed {
     Delete(Key),
     /// Set a key if its value is what you expect.
     Cas(Cas),
+    /// Show several keys' values, all of one moment.
+    Mget(Keys),
+    /// Set several keys at once, or none of them.
+    Mset(Pairs),
+    /// Show every key, or those that begin alike.
+    ScanAll(Scan),
 }
 
 /// Connections to the store that these flags name. `seed` differs from client to client.
@@ -46,6 +54,19 @@ pub fn client(servers: &Servers) -> Client {
 }
 
 impl Deed {
+    /// The keys it names.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        let (one, every, step): (&[String], &[String], usize) = match self {
+            Self::Put(write) | Self::Append(write) => (slice::from_ref(&write.key), &[], 1),
+            Self::Get(what) | Self::Delete(what) => (slice::from_ref(&what.key), &[], 1),
+            Self::Cas(cas) => (slice::from_ref(&cas.key), &[], 1),
+            Self::Mget(what) => (&[], &what.keys, 1),
+            Self::Mset(what) => (&[], &what.pairs, 2),
+            Self::ScanAll(_) => (&[], &[], 1),
+        };
+        one.iter().chain(every.iter().step_by(step)).map(String::as_str)
+    }
+
     /// Fills in what stands on standard input: a value of `-`.
     ///
     /// # Errors
@@ -55,7 +76,9 @@ impl Deed {
         let dash = match &self {
             Self::Put(write) | Self::Append(write) => write.value == "-",
             Self::Cas(cas) => cas.value == "-",
-            Self::Get(_) | Self::Delete(_) => false,
+            Self::Get(_) | Self::Delete(_) | Self::Mget(_) | Self::Mset(_) | Self::ScanAll(_) => {
+                false
+            }
         };
         if !dash {
             return Ok(Filled { deed: self, value: None });
@@ -101,6 +124,9 @@ impl Filled {
             Deed::Get(what) => get(client, what, format).await,
             Deed::Delete(what) => delete(client, what, format).await,
             Deed::Cas(what) => cas(client, what, value(&what.value), format).await,
+            Deed::Mget(what) => many::get(client, &what.keys, format).await,
+            Deed::Mset(what) => many::set(client, &what.pairs, format).await,
+            Deed::ScanAll(what) => many::scan(client, what, format).await,
         }
     }
 }
@@ -145,7 +171,7 @@ async fn delete(client: &mut Client, what: &Key, format: Format) -> Result<(), F
 }
 
 async fn cas(client: &mut Client, what: &Cas, value: Bytes, format: Format) -> Result<(), Failure> {
-    let expect = match (&what.expect, what.version) {
+    let expect = match (&what.expected.expect, what.expected.version) {
         (Some(value), _) => Expect::Value(bytes(value)),
         (None, Some(version)) => Expect::Version(Version(version)),
         (None, None) => Expect::Absent,
