@@ -128,7 +128,8 @@ pub async fn run(flags: &cli::Kv, format: Format) -> Result<(), Failure> {
     eprintln!("node {} serves on {}", settings.id.0, group.addr);
     if format == Format::Json {
         let (node, addr) = (settings.id.0, group.addr.to_string());
-        print::json(&json!({"event": "serving", "node": node, "addr": addr}))?;
+        // A node serves on when nobody reads what it says.
+        let _ = print::json(&json!({"event": "serving", "node": node, "addr": addr}));
     }
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
     tokio::select! {
