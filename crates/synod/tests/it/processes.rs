@@ -93,6 +93,8 @@ fn hostile_frames_disturb_nobody() {
         let mut rng = protocol::Rng::new(seed);
         (0..rng.range(1, 4096)).map(|_| rng.next_u64() as u8).collect()
     }));
+    // A majority serves already; each of them is to hear this.
+    until("every node answers", || statuses(&store).len() == 3);
     let mut acknowledged = String::new();
     for (turn, bytes) in hostile.iter().enumerate() {
         for addr in store.peers.0.values() {

@@ -75,11 +75,21 @@ impl Terminal {
 
     /// Waits for its end: the exit code, and all that was shown.
     #[track_caller]
-    pub(crate) fn ends(mut self) -> (i32, String) {
+    pub(crate) fn ends(self) -> (i32, String) {
+        self.ends_by("")
+    }
+
+    /// The same, typing this now and then: what is typed just behind a Ctrl-C is lost.
+    #[track_caller]
+    pub(crate) fn ends_by(mut self, text: &str) -> (i32, String) {
         let deadline = Instant::now() + PATIENCE;
         let ended = loop {
             match self.child.try_wait().expect("it can be asked") {
-                None if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(10)),
+                None if Instant::now() < deadline => {
+                    // It may end just now, and read nothing more.
+                    let _ = self.keys.as_mut().map(|keys| keys.write_all(text.as_bytes()));
+                    std::thread::sleep(Duration::from_millis(100));
+                }
                 ended => break ended,
             }
         };

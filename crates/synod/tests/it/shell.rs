@@ -154,6 +154,5 @@ fn ctrl_c_stops_a_command_and_not_the_shell() {
     });
     terminal.shows("interrupted: what was under way may or may not have happened");
     terminal.shows("synod> ");
-    terminal.types("quit\r");
-    assert_eq!(terminal.ends().0, 0);
+    assert_eq!(terminal.ends_by("quit\r").0, 0);
 }
