@@ -40,6 +40,7 @@ pub struct LogTool {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Looking {
     /// Show every record, in order.
+    #[command(after_help = "Example:\n  synod wal dump data/1 -o json")]
     Dump {
         /// The directory of a node; its server may be running.
         #[arg(env = "SYNOD_DATA")]
@@ -50,12 +51,14 @@ pub enum Looking {
     },
     /// Is it whole? Ends with 0 if it is, or if only its last, unacknowledged batch is torn; with
     /// 1 if it is corrupt or cannot be read.
+    #[command(after_help = "Example:\n  synod wal verify data/1")]
     Verify {
         /// The directory of a node; its server may be running.
         #[arg(env = "SYNOD_DATA")]
         dir: PathBuf,
     },
     /// How large it is, what its streams keep, which snapshots there are.
+    #[command(after_help = "Example:\n  synod wal stats data/1")]
     Stats {
         /// The directory of a node; its server may be running.
         #[arg(env = "SYNOD_DATA")]
@@ -133,12 +136,14 @@ fn verdict_json(report: &Report) -> Json {
 fn verify(dir: &Path, format: Format) -> Result<(), Failure> {
     let report = wal::verify_dir(dir).map_err(|error| trouble(dir, error))?;
     match format {
-        Format::Json => print::json(&verdict_json(&report)),
+        Format::Json => print::json(&verdict_json(&report))?,
         Format::Plain | Format::Table if !matches!(report.verdict, Verdict::Corrupt(_)) => {
             let records: u64 = report.streams.iter().map(|s| s.records).sum();
             let (segments, bytes) = (report.segments, report.live_bytes());
-            println!("{}", verdict(&report));
-            println!("{records} records of {bytes} bytes are kept, in {segments} segments");
+            print::line(verdict(&report))?;
+            print::line(format!(
+                "{records} records of {bytes} bytes are kept, in {segments} segments"
+            ))?;
         }
         Format::Plain | Format::Table => {}
     }
@@ -146,23 +151,26 @@ fn verify(dir: &Path, format: Format) -> Result<(), Failure> {
 }
 
 fn dump(dir: &Path, only: Option<u32>, format: Format) -> Result<(), Failure> {
+    let mut shown = Ok(());
     let mut show = |entry: &Entry<'_>| {
         let stream = match entry.what {
             What::Data { stream, .. } | What::Forget { stream, .. } => Some(stream.0),
             What::Mark => None,
         };
-        if only.is_none() || stream == only {
-            line(entry, format);
+        if shown.is_ok() && (only.is_none() || stream == only) {
+            shown = line(entry, format);
         }
     };
-    let report = sound(dir, wal::survey_dir(dir, &mut show))?;
+    let surveyed = wal::survey_dir(dir, &mut show);
+    shown?;
+    let report = sound(dir, surveyed)?;
     if format != Format::Json {
         eprintln!("{}", verdict(&report));
     }
     Ok(())
 }
 
-fn line(entry: &Entry<'_>, format: Format) {
+fn line(entry: &Entry<'_>, format: Format) -> Result<(), Failure> {
     let Entry { file, offset, position, mark, what } = *entry;
     let place = json!({"file": file, "offset": offset, "position": position, "durable": mark});
     let (text, more) = match what {
@@ -182,13 +190,13 @@ fn line(entry: &Entry<'_>, format: Format) {
         What::Mark => (format!("all up to {mark} is durable"), json!({"kind": "mark"})),
     };
     if format != Format::Json {
-        return println!("{file} {offset:>9} {position:>8}  {text}");
+        return print::line(format!("{file} {offset:>9} {position:>8}  {text}"));
     }
     let mut object = place;
     if let (Some(into), Json::Object(more)) = (object.as_object_mut(), more) {
         into.extend(more);
     }
-    print::json(&object);
+    print::json(&object)
 }
 
 /// What a record of a replicated store says, as a line and as an object.
@@ -333,35 +341,38 @@ fn stats(dir: &Path, format: Format) -> Result<(), Failure> {
         }).collect();
         print::json(&json!({"node": identity.node.0, "cluster": identity.cluster.0.to_string(),
             "life": identity.incarnation, "log": verdict_json(&report), "spare": report.spares,
-            "streams": streams, "snapshots": snapshots}));
+            "streams": streams, "snapshots": snapshots}))?;
         return Ok(());
     }
-    println!(
+    print::line(format!(
         "node {} of cluster {}, life {}",
         identity.node.0, identity.cluster.0, identity.incarnation
-    );
-    println!("{}", verdict(&report));
-    println!("segments: {} in use, {} spare", report.segments, report.spares);
-    println!("positions: written up to {}, proven durable up to {}", report.position, report.mark);
+    ))?;
+    print::line(verdict(&report))?;
+    print::line(format!("segments: {} in use, {} spare", report.segments, report.spares))?;
+    print::line(format!(
+        "positions: written up to {}, proven durable up to {}",
+        report.position, report.mark
+    ))?;
     for stream in &report.streams {
         let (first, id) = (stream.first.0, stream.stream);
-        println!("{id}: {} records from {first}, {} live bytes", stream.records, stream.live_bytes);
+        print::line(format!(
+            "{id}: {} records from {first}, {} live bytes",
+            stream.records, stream.live_bytes
+        ))?;
         let Some(seen) = seen.get(&id) else { continue };
         let kinds: Vec<String> =
             seen.kept(first).iter().map(|(kind, count)| format!("{count} {kind}")).collect();
-        println!("  {}", kinds.join(", "));
+        print::line(format!("  {}", kinds.join(", ")))?;
         if let Some((lsn, record)) = &seen.checkpoint {
             let mut bytes = Vec::new();
             paxos::server::encode_record(record, &mut bytes);
-            println!("  record {lsn}: {}", decode(&bytes).0);
+            print::line(format!("  record {lsn}: {}", decode(&bytes).0))?;
         }
     }
-    for (snapshot, bytes, sound) in kept {
-        let word = if sound { "sound" } else { "DAMAGED" };
-        println!(
-            "snapshot of {} below slot {}: {bytes} bytes, {word}",
-            snapshot.stream, snapshot.index
-        );
-    }
-    Ok(())
+    kept.iter().try_for_each(|(snapshot, bytes, sound)| {
+        let (word, stream) = (if *sound { "sound" } else { "DAMAGED" }, snapshot.stream);
+        let below = snapshot.index;
+        print::line(format!("snapshot of {stream} below slot {below}: {bytes} bytes, {word}"))
+    })
 }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::FalseyValueParser};
 use kvpaxos::{Connections, Store};
 use net::Tcp;
 use paxos::{Ballot, Record, Slot};
@@ -43,11 +43,14 @@ pub struct SnapshotTool {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Doing {
     /// Save the state of a running store to a file: everything that was acknowledged before.
+    #[command(after_help = "Example:\n  synod snapshot save store.snapshot")]
     Save(Save),
     /// Make the directory of one node of a new cluster from such a file. Do it once for each
     /// node, from the same file.
+    #[command(after_help = "Example:\n  synod snapshot restore store.snapshot --id 1 --data new/1")]
     Restore(Restore),
     /// What is in such a file, and whether it is whole.
+    #[command(after_help = "Example:\n  synod snapshot info store.snapshot")]
     Info {
         /// The file.
         file: PathBuf,
@@ -73,10 +76,10 @@ pub struct Save {
     pub node: Option<u16>,
     /// Take the newest snapshot in this node's directory instead; what was written after that
     /// one is not in it.
-    #[arg(long, env = "SYNOD_SNAPSHOT_FROM")]
+    #[arg(long, env = "SYNOD_FROM")]
     pub from: Option<PathBuf>,
     /// Replace the file if it exists.
-    #[arg(long)]
+    #[arg(long, env = "SYNOD_FORCE", value_parser = FalseyValueParser::new())]
     pub force: bool,
 }
 
@@ -92,7 +95,8 @@ pub struct Restore {
     #[arg(long, env = "SYNOD_ID")]
     pub id: u16,
     /// The number of the new cluster. By default one that follows from the file, so that nodes
-    /// restored from different files never meet.
+    /// restored from different files never meet; the variable of other commands is not asked, since
+    /// it names the old cluster.
     #[arg(long)]
     pub cluster: Option<u64>,
 }
@@ -108,8 +112,7 @@ pub async fn run(flags: &SnapshotTool, format: Format) -> Result<(), Failure> {
         Doing::Restore(restore) => self::restore(restore, format),
         Doing::Info { file } => {
             let portable = Portable::load(file).map_err(refused)?;
-            show(file, &Contents::of(&portable, file)?, format);
-            Ok(())
+            show(file, &Contents::of(&portable, file)?, format)
         }
     }
 }
@@ -159,21 +162,22 @@ impl Contents {
     }
 }
 
-fn show(file: &Path, it: &Contents, format: Format) {
+fn show(file: &Path, it: &Contents, format: Format) -> Result<(), Failure> {
     let Contents { cluster, slot, chain, sessions, keys, bytes, checksum } = it;
     match format {
         Format::Json => print::json(&json!({"file": file.display().to_string(),
             "cluster": cluster.to_string(), "slot": slot, "chain": format!("{chain:016x}"),
             "sessions": sessions, "keys": keys, "bytes": bytes,
-            "checksum": format!("{checksum:08x}")})),
+            "checksum": format!("{checksum:08x}")}))?,
         Format::Plain | Format::Table => {
-            println!("{}: sound, taken from cluster {cluster}", file.display());
-            println!(
+            print::line(format!("{}: sound, taken from cluster {cluster}", file.display()))?;
+            print::line(format!(
                 "everything below slot {slot}: {keys} keys, {sessions} sessions, {bytes} bytes"
-            );
-            println!("checksum {checksum:08x}, history {chain:016x}");
+            ))?;
+            print::line(format!("checksum {checksum:08x}, history {chain:016x}"))?;
         }
     }
+    Ok(())
 }
 
 async fn save(flags: &Save, format: Format) -> Result<(), Failure> {
@@ -191,7 +195,7 @@ async fn save(flags: &Save, format: Format) -> Result<(), Failure> {
     };
     let contents = Contents::of(&portable, &flags.file)?;
     portable.save(&flags.file, flags.force).map_err(refused)?;
-    show(&flags.file, &contents, format);
+    show(&flags.file, &contents, format)?;
     Ok(())
 }
 
@@ -345,9 +349,12 @@ fn restore(flags: &Restore, format: Format) -> Result<(), Failure> {
     match format {
         Format::Json => print::json(&json!({"node": id.0, "cluster": cluster.to_string(),
             "data": data.to_string(), "slot": contents.slot, "keys": contents.keys,
-            "sessions": contents.sessions, "checksum": format!("{:08x}", contents.checksum)})),
+            "sessions": contents.sessions, "checksum": format!("{:08x}", contents.checksum)}))?,
         Format::Plain | Format::Table => {
-            println!("node {} of cluster {cluster} in {data}: {} keys", id.0, contents.keys);
+            print::line(format!(
+                "node {} of cluster {cluster} in {data}: {} keys",
+                id.0, contents.keys
+            ))?;
         }
     }
     eprintln!(

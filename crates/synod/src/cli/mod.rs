@@ -16,6 +16,8 @@ pub use node::{Init, Kv};
 pub use store::{Cas, Expected, Key, Keys, Load, On, Pairs, Scan, Servers, Shape, Shell, Write};
 pub use trial::{Bench, Chaos, Check, CheckWhat, Demo, Mix};
 
+use crate::{logtool::LogTool, snapshottool::SnapshotTool};
+
 /// A durable, linearizable key/value store on Multi-Paxos.
 #[derive(Debug, Parser)]
 #[command(name = "synod", version, about, arg_required_else_help = true)]
@@ -94,6 +96,10 @@ pub enum Verb {
     /// How the nodes are doing.
     #[command(after_help = store::STATUS)]
     Status(Servers),
+    /// Look at a node's log.
+    Wal(LogTool),
+    /// Save the state of a store to a file, and make new clusters from it.
+    Snapshot(SnapshotTool),
     /// Check what was recorded.
     #[command(after_help = trial::CHECK)]
     Check(Check),
