@@ -53,9 +53,10 @@ pub struct Config {
     pub batch_commands: usize,
     /// Bytes in one slot, unless a single command is larger. Default 1 MiB.
     pub batch_bytes: usize,
-    /// Commands waiting for a slot before the leader says Busy. Default 16,384.
+    /// Commands waiting for a slot before the leader says Busy, and reads waiting for their check.
+    /// Default 16,384.
     pub queue_commands: usize,
-    /// Bytes waiting for a slot before the leader says Busy. Default 32 MiB.
+    /// Bytes of those commands, and of those reads, before the leader says Busy. Default 32 MiB.
     pub queue_bytes: usize,
     /// Bytes of values in one Promise page or one Fetched page, unless one value is larger.
     /// Default 1 MiB.

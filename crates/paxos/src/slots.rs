@@ -44,7 +44,7 @@ impl<T: Eq> Eq for Slots<T> {}
 
 impl<T: Hash> Hash for Slots<T> {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.base.hash(state);
+        (self.base, self.count()).hash(state);
         for (slot, thing) in self.iter_from(Slot(0)) {
             (slot, thing).hash(state);
         }

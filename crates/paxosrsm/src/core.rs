@@ -1,5 +1,6 @@
 //! The replica: an agreement feeding a machine.
 
+mod questions;
 mod snapshots;
 
 use std::collections::BTreeMap;
@@ -12,11 +13,13 @@ use crate::{
     machine::{Coded, StateMachine, fingerprint},
     message::{Digest, Done, Output, Query, ReplicaStatus, Reply, Request, Submit},
 };
+use questions::Questions;
 pub(crate) use snapshots::MAX_IMAGE;
 use snapshots::Snapshots;
 
-/// Requests handed to the leader that wait for its answer, at most.
+/// Requests handed to the leader that wait for its answer, at most, and their bytes.
 const MAX_FORWARDED: usize = 4096;
+const MAX_FORWARDED_BYTES: usize = 64 << 20;
 
 /// The knobs of a replica.
 #[derive(Clone, Debug)]
@@ -47,8 +50,21 @@ pub struct Replica<A: Agreement, M: StateMachine> {
     chain: u64,
     commands: u64,
     snapshots: Snapshots,
-    /// Requests of ours that a leader has: whom to tell, and whether it may have changed something.
-    forwarded: BTreeMap<CallId, (Caller, bool)>,
+    /// Requests of ours that a leader has.
+    forwarded: BTreeMap<CallId, Forwarded>,
+    forwarded_bytes: usize,
+    /// Queries that may be answered, more than one step may hold.
+    questions: Questions,
+}
+
+/// A request that a leader has.
+#[derive(Debug)]
+struct Forwarded {
+    /// Whom to tell.
+    caller: Caller,
+    /// Whether it may have changed something.
+    changes: bool,
+    bytes: usize,
 }
 
 /// What a snapshot restored: the machine and where it stood.
@@ -85,6 +101,8 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
             commands: 0,
             snapshots: Snapshots::new(applied, size),
             forwarded: BTreeMap::new(),
+            forwarded_bytes: 0,
+            questions: Questions::default(),
         }
     }
 
@@ -137,7 +155,7 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
                 Happened::Decided { index, batch, commands, callers } => {
                     self.apply(index, &batch, commands, callers, fx);
                 }
-                Happened::Readable { caller, query } => self.show(caller, &query, fx),
+                Happened::Readable { caller, query } => self.ask(now, caller, query, fx),
                 Happened::NeedSnapshot { from, upto } => self.need_snapshot(from, upto, fx),
                 Happened::Nothing => {}
             }
@@ -179,21 +197,14 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
         self.applied_bytes(batch.len() as u64, fx);
     }
 
-    /// Answers a query from the state as it is.
-    fn show(&self, caller: Caller, query: &Bytes, fx: &mut Effects<Self>) {
-        match M::Query::decode(query) {
-            Some(query) => fx.answer_free(caller, Done(self.machine.query(query).to_bytes())),
-            None => fx.answer_free(caller, Refused::Malformed),
-        }
-    }
-
     /// A client's request: into the agreement if this node leads, else to whoever does. A peer's
     /// is not handed on again: it would not know whom it asked.
     fn submit(&mut self, now: Time, caller: Caller, command: Submit, fx: &mut Effects<Self>) {
         let elsewhere = self.agreement.leader().filter(|leader| *leader != self.config.me);
         match elsewhere {
             Some(leader) if caller.peer().is_none() => {
-                self.forward(caller, true, fx, |fx| fx.send_free(leader, command));
+                let bytes = command.0.len();
+                self.forward(caller, true, bytes, fx, |fx| fx.send_free(leader, command));
             }
             _ => self.wish(now, caller, Wish::Propose(command.0), fx),
         }
@@ -206,7 +217,8 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
         let elsewhere = self.agreement.leader().filter(|leader| *leader != self.config.me);
         match elsewhere {
             Some(leader) if caller.peer().is_none() => {
-                self.forward(caller, false, fx, |fx| fx.send_free(leader, query));
+                let bytes = query.0.len();
+                self.forward(caller, false, bytes, fx, |fx| fx.send_free(leader, query));
             }
             _ => self.wish(now, caller, Wish::Ask(query.0), fx),
         }
@@ -216,14 +228,24 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
         &mut self,
         caller: Caller,
         changes: bool,
+        bytes: usize,
         fx: &mut Effects<Self>,
         send: impl FnOnce(&mut Effects<Self>) -> CallId,
     ) {
-        if self.forwarded.len() >= MAX_FORWARDED {
+        let full = self.forwarded.len() >= MAX_FORWARDED
+            || self.forwarded_bytes + bytes > MAX_FORWARDED_BYTES;
+        if full {
             return fx.answer_free(caller, Refused::Busy);
         }
         let call = send(fx);
-        self.forwarded.insert(call, (caller, changes));
+        self.forwarded_bytes += bytes;
+        self.forwarded.insert(call, Forwarded { caller, changes, bytes });
+    }
+
+    fn back(&mut self, call: CallId) -> Option<Forwarded> {
+        let forwarded = self.forwarded.remove(&call)?;
+        self.forwarded_bytes -= forwarded.bytes;
+        Some(forwarded)
     }
 
     fn request(
@@ -255,7 +277,7 @@ impl<A: Agreement, M: StateMachine> Replica<A, M> {
         heard: protocol::Heard<Reply<A::Reply>>,
         fx: &mut Effects<Self>,
     ) {
-        if let Some((caller, _)) = self.forwarded.remove(&heard.call()) {
+        if let Some(Forwarded { caller, .. }) = self.back(heard.call()) {
             return match heard.take().1 {
                 Reply::Done(done) => fx.answer_free(caller, done),
                 Reply::Refused(refused) => fx.answer_free(caller, refused),
@@ -293,11 +315,12 @@ impl<A: Agreement, M: StateMachine> Core for Replica<A, M> {
     type Output = Output;
 
     fn step(&mut self, now: Time, event: Event<Self>, fx: &mut Effects<Self>) {
+        self.questions.begin_step();
         match event {
             Event::Request { caller, request } => self.request(now, caller, request, fx),
             Event::Reply(heard) => self.reply(now, heard, fx),
             Event::Failed { to, call } => {
-                if let Some((caller, changes)) = self.forwarded.remove(&call) {
+                if let Some(Forwarded { caller, changes, .. }) = self.back(call) {
                     let lost = if changes { Refused::Unknown } else { Refused::NotLeading(None) };
                     fx.answer_free(caller, lost);
                 } else if !self.snapshot_failed(call) {
@@ -305,11 +328,14 @@ impl<A: Agreement, M: StateMachine> Core for Replica<A, M> {
                 }
             }
             Event::DiskHealthy(healthy) => self.inner(now, Event::DiskHealthy(healthy), fx),
-            Event::Wake => self.inner(now, Event::Wake, fx),
+            Event::Wake => {
+                self.inner(now, Event::Wake, fx);
+                self.answer_due(now, fx);
+            }
         }
     }
 
     fn deadline(&self) -> Option<Time> {
-        self.agreement.deadline()
+        self.agreement.deadline().into_iter().chain(self.questions.due()).min()
     }
 }

@@ -20,6 +20,9 @@ use table::Table;
 /// The most clients remembered.
 pub const MAX_SESSIONS: usize = 131_072;
 
+/// Names beyond this one are never reached by counting; an image that claims them is not ours.
+const LAST_NAME: u64 = 1 << 62;
+
 /// A client, named by the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClientId(pub u64);
@@ -148,10 +151,10 @@ impl<M: StateMachine> Sessions<M> {
         Self::with_limit(machine, MAX_SESSIONS)
     }
 
-    /// `machine` in a new coat that remembers `limit` clients.
+    /// `machine` in a new coat that remembers `limit` clients, one at least.
     #[must_use]
     pub fn with_limit(machine: M, limit: usize) -> Self {
-        Self { machine, sessions: Table::default(), next: 1, limit }
+        Self { machine, sessions: Table::default(), next: 1, limit: limit.max(1) }
     }
 
     /// The machine inside.
@@ -251,7 +254,7 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
         let next = reader.u64()?;
         let limit = usize::try_from(reader.u64()?).ok()?;
         let count = reader.u64()?;
-        if count > limit as u64 {
+        if count > limit as u64 || next > LAST_NAME {
             return None;
         }
         let mut sessions = Table::default();
@@ -264,7 +267,8 @@ impl<M: StateMachine> StateMachine for Sessions<M> {
                 RequestNo(0) => None,
                 _ => Some(M::Response::decode(&kept)?),
             };
-            if client.0 >= next || !sessions.add(client, request, response) {
+            let given = (1..next).contains(&client.0);
+            if !given || !sessions.add(client, request, response) {
                 return None; // A name that was never given, or given twice.
             }
         }

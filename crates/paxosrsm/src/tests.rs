@@ -6,6 +6,8 @@ mod forms;
 
 mod golden;
 
+mod questions;
+
 mod replica;
 
 mod sessions;

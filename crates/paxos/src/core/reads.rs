@@ -30,7 +30,9 @@ pub(super) struct Reads {
     arrived: Vec<Read>,
     checking: VecDeque<(u64, Vec<Read>)>,
     confirmed: VecDeque<Read>,
+    /// How many wait, and the bytes of their words.
     waiting: usize,
+    waiting_bytes: usize,
 }
 
 impl Reads {
@@ -43,14 +45,18 @@ impl Reads {
 impl Paxos {
     /// A read came, from the own process or the layer above.
     pub(super) fn on_read(&mut self, caller: Caller, query: Option<Bytes>, fx: &mut Effects<Self>) {
+        let bytes = query.as_ref().map_or(0, Bytes::len);
+        let full = self.reads.waiting >= self.config.queue_commands
+            || self.reads.waiting_bytes + bytes > self.config.queue_bytes;
         let refusal = match &self.role {
             _ if self.config.mode != Mode::Append => Refusal::WrongDoor,
-            Role::Leader(_) if self.reads.waiting >= self.config.queue_commands => Refusal::Busy,
+            Role::Leader(_) if full => Refusal::Busy,
             Role::Leader(leader) => {
                 // Everything acknowledged so far lies below: by this leadership below its
                 // watermark, by an earlier one below the end of the takeover.
                 let upto = leader.commit.max(leader.high).max(self.ledger.settled);
                 self.reads.waiting += 1;
+                self.reads.waiting_bytes += bytes;
                 self.reads.arrived.push(Read { upto, caller, query });
                 return;
             }
@@ -90,6 +96,7 @@ impl Paxos {
         while self.reads.confirmed.front().is_some_and(|read| read.upto <= self.delivered) {
             let Some(Read { caller, query, .. }) = self.reads.confirmed.pop_front() else { return };
             self.reads.waiting -= 1;
+            self.reads.waiting_bytes -= query.as_ref().map_or(0, Bytes::len);
             match query {
                 Some(query) => fx.output_free(Output::Readable { caller, query }),
                 None => fx.answer_free(caller, Told::Readable(self.delivered)),
