@@ -9,8 +9,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use net::Inbox;
+use futures_util::{FutureExt, future::BoxFuture};
+use net::{Inbox, abort_on_panic};
 use tokio::sync::mpsc;
 use wal::{Snapshots, StreamId};
 
@@ -73,7 +73,11 @@ impl Librarian {
             Aside::Thread => {
                 let (jobs, work) = sync_channel(ROOM);
                 std::thread::Builder::new().name("snapshots".to_owned()).spawn(move || {
-                    work_through(stream, &snapshots, &work, &inbox);
+                    // It never waits, so it is ready at once.
+                    let _ = abort_on_panic("the keeper of snapshots", async {
+                        work_through(stream, &snapshots, &work, &inbox);
+                    })
+                    .now_or_never();
                     // The directory may be opened again as soon as `here` is gone.
                     drop(snapshots);
                     drop(here);
@@ -82,7 +86,7 @@ impl Librarian {
             }
             Aside::Task(settled) => {
                 let (jobs, mut work) = mpsc::channel(ROOM);
-                tokio::spawn(async move {
+                tokio::spawn(abort_on_panic("the keeper of snapshots", async move {
                     while let Some(job) = work.recv().await {
                         if let Some(report) = perform(stream, &snapshots, job) {
                             settled().await;
@@ -91,7 +95,7 @@ impl Librarian {
                     }
                     drop(snapshots);
                     drop(here);
-                });
+                }));
                 Jobs::Task(jobs)
             }
         };

@@ -150,6 +150,15 @@ pub enum OpenError {
     Thread(io::Error),
 }
 
+/// A snapshot whose bytes are as they were written and still mean nothing here.
+fn foreign() -> OpenError {
+    OpenError::Past(
+        "the newest snapshot was written by another version of this program, or is of another \
+         machine: run the version that wrote it"
+            .to_owned(),
+    )
+}
+
 /// One replica of a group, running.
 pub struct Group<E: Engine> {
     /// The way in.
@@ -186,10 +195,10 @@ impl<E: Engine> Group<E> {
         for damaged in &newest.damaged {
             tracing::error!(%damaged, "a snapshot is damaged; an older one is used");
         }
-        let restored = newest
-            .found
-            .and_then(|(_, image)| Restored::open(&Bytes::from(image)))
-            .unwrap_or_else(|| Restored::fresh(fresh));
+        let restored = match newest.found {
+            Some((_, image)) => Restored::open(&Bytes::from(image)).ok_or_else(foreign)?,
+            None => Restored::fresh(fresh),
+        };
         let mut past = Vec::with_capacity(records.len());
         for (lsn, record) in (first.0..).zip(&records) {
             past.push((Lsn(lsn), E::decode(record).map_err(OpenError::Past)?));

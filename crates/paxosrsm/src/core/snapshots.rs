@@ -76,11 +76,16 @@ impl Snapshots {
     }
 }
 
-/// The bytes of a snapshot: what it covers, the fingerprint of everything applied, the machine, and
+/// How the bytes of a snapshot are written, their first byte. Another one is another version of
+/// this program; what it wrote is refused and not guessed at.
+const FORM: u8 = 2;
+
+/// The bytes of a snapshot: their form, what it covers, the fingerprint of everything applied, the machine, and
 /// a fingerprint of all that.
 fn seal(applied: Index, chain: u64, machine: Image) -> Vec<u8> {
     let machine = machine.write();
-    let mut image = Vec::with_capacity(machine.len() + 24);
+    let mut image = Vec::with_capacity(machine.len() + 25);
+    image.push(FORM);
     let covered = if planted::is("snapshot-off-by-one") { applied.0 + 1 } else { applied.0 };
     image.extend_from_slice(&covered.to_le_bytes());
     image.extend_from_slice(&chain.to_le_bytes());
@@ -101,6 +106,9 @@ impl<M: StateMachine> Restored<M> {
             return None;
         }
         let mut reader = Reader::new(&body);
+        if reader.u8()? != FORM {
+            return None;
+        }
         let (applied, chain) = (Index(reader.u64()?), reader.u64()?);
         let machine = M::restore(&reader.rest())?;
         Some(Self { machine, applied, chain, size: image.len() as u64 })

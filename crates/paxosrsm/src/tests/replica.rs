@@ -72,12 +72,12 @@ pub(super) fn sealed() -> Bytes {
     node.asked_to_save().expect("one byte is enough").1
 }
 
-/// What it covers, the fingerprint of the past, the machine, a fingerprint of all that.
+/// Its form, what it covers, the fingerprint of the past, the machine, a fingerprint of all that.
 #[test]
 fn golden_snapshot() {
     let image = sealed();
     let chain = crate::machine::fingerprint(0, b"a");
-    let mut golden = Vec::new();
+    let mut golden = vec![2];
     for number in [1, chain, 1] {
         golden.extend_from_slice(&u64::to_le_bytes(number));
     }
