@@ -1,11 +1,8 @@
 //! Writing and reading snapshots, beside the replica: disks are slow, and it never waits for one.
 
-use std::{
-    panic::{AssertUnwindSafe, catch_unwind},
-    sync::{
-        Arc,
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
+use std::sync::{
+    Arc,
+    mpsc::{Receiver, SyncSender, sync_channel},
 };
 
 use bytes::Bytes;
@@ -131,10 +128,7 @@ fn work_through<Q, R>(
 fn perform<Q>(stream: StreamId, snapshots: &Snapshots, job: Job) -> Option<Request<Q>> {
     match job {
         Output::Save { upto, image } => {
-            // A panic must not leave the replica waiting for a report that never comes: it would
-            // take no snapshot any more, and its log would grow for ever.
-            let save = || save(stream, snapshots, upto, &image.write());
-            let written = catch_unwind(AssertUnwindSafe(save)).unwrap_or(false);
+            let written = save(stream, snapshots, upto, &image.write());
             Some(Request::Saved { upto, written })
         }
         Output::Load { ticket, chunk } => {
