@@ -15,6 +15,9 @@ use crate::{
 /// logs build equal rows; half of a replica's time went into the comparisons of a sorted map.
 type Entries = IndexMap<Bytes, (Bytes, Version), BuildHasherDefault<DefaultHasher>>;
 
+/// A value of so many bytes is most of its batch, which has 1 MiB unless it is all of it.
+const SHARED: usize = 512 << 10;
+
 /// A map from keys to values, each with the version of its last write.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Store {
@@ -42,7 +45,8 @@ impl Store {
     }
 
     /// Key and value are slices of a whole batch; keeping them would keep the batch, so both are
-    /// copied: over the old value where it has the same size and nobody looks at it.
+    /// copied: over the old value where it has the same size and nobody looks at it. Only a value
+    /// that is most of its batch is shared with the log, which would hold a second copy of it.
     fn write(&mut self, key: &Bytes, value: &Bytes) -> Response {
         self.writes += 1;
         let version = Version(self.writes);
@@ -51,6 +55,7 @@ impl Store {
                 *at = version;
                 let same_size = old.len() == value.len() && !old.is_empty();
                 *old = match std::mem::take(old).try_into_mut() {
+                    _ if value.len() >= SHARED => value.clone(),
                     Ok(mut own) if same_size => {
                         own.copy_from_slice(value);
                         own.freeze()
@@ -59,7 +64,9 @@ impl Store {
                 };
             }
             None => {
-                let entry = (Bytes::copy_from_slice(value), version);
+                let shared = value.len() >= SHARED;
+                let kept = if shared { value.clone() } else { Bytes::copy_from_slice(value) };
+                let entry = (kept, version);
                 self.entries.insert(Bytes::copy_from_slice(key), entry);
             }
         }

@@ -16,6 +16,9 @@ use tokio::time::{Instant, Sleep};
 
 use crate::{CallError, Post, inbox::Letter, limits::TURN, overdue::Overdue, tickets::Tickets};
 
+/// A buffer for records longer than this is given back after use, in bytes.
+const KEEP_RECORD: usize = 256 << 10;
+
 /// How a driver reaches the other nodes. [`Peers`](crate::Peers) does so over a network,
 /// [`Alone`] has nobody to reach.
 pub trait Calls<Q, R>: Send + 'static {
@@ -182,6 +185,9 @@ impl<C: Core, L: Log, S> Driver<C, L, S> {
         if any {
             self.log.push();
             self.overdue.appended(now, self.desk.saved());
+        }
+        if self.record.capacity() > KEEP_RECORD {
+            self.record = Vec::new();
         }
     }
 

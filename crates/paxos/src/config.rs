@@ -64,6 +64,8 @@ pub struct Config {
     /// Settled slots kept behind a snapshot, so that a short absence is mended by entries.
     /// Default 1,024.
     pub trailing: u64,
+    /// Bytes of the values in them: whichever is less is kept. Default 16 MiB.
+    pub trailing_bytes: usize,
 }
 
 impl Config {
@@ -88,6 +90,7 @@ impl Config {
             queue_bytes: 32 << 20,
             page_bytes: 1 << 20,
             trailing: 1024,
+            trailing_bytes: 16 << 20,
         }
     }
 

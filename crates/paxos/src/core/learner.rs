@@ -210,10 +210,22 @@ impl Paxos {
     pub(super) fn on_compact(&mut self, caller: Caller, upto: Slot, fx: &mut Effects<Self>) {
         if upto <= self.delivered && self.snapshot.is_none_or(|have| have < upto) {
             self.snapshot = Some(upto);
-            let floor = Slot(upto.0.saturating_sub(self.config.trailing));
-            self.raise_floor(floor.max(self.ledger.floor), fx);
+            self.raise_floor(self.trailing(upto), fx);
         }
         fx.answer_free(caller, Told::Noted);
+    }
+
+    /// The first slot that is kept behind a snapshot of everything below `upto`.
+    fn trailing(&self, upto: Slot) -> Slot {
+        let lowest = Slot(upto.0.saturating_sub(self.config.trailing)).max(self.ledger.floor);
+        let (mut floor, mut room) = (upto, self.config.trailing_bytes);
+        while floor > lowest {
+            let before = Slot(floor.0 - 1);
+            let size = self.ledger.entry(before).map_or(0, |entry| entry.value.len());
+            let Some(left) = room.checked_sub(size) else { break };
+            (floor, room) = (before, left);
+        }
+        floor.max(lowest)
     }
 
     /// The layer above installed a durable snapshot: whatever it covers is settled here now. The

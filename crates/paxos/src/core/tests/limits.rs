@@ -35,6 +35,40 @@ fn a_full_queue_says_busy() {
     }
 }
 
+/// Questions wait for a check, and have bytes too.
+#[test]
+fn too_many_bytes_of_questions_say_busy() {
+    let mut tight = config(Mode::Append);
+    tight.queue_bytes = 10;
+    let mut node = Node::recovered(tight, Vec::new());
+    node.lead(Vec::new());
+    let busy = Some(Reply::Told(Told::Refused(Refusal::Busy)));
+    for (size, refused) in [(9, false), (2, true), (1, false), (1, true)] {
+        let answer = node.ask(None, Request::Ask(Bytes::from(vec![0; size])));
+        assert_eq!(answer == busy, refused, "{size} bytes");
+    }
+}
+
+/// What is kept behind a snapshot is bounded in slots and in bytes, whichever is less.
+#[test]
+fn what_trails_a_snapshot_is_bounded_in_bytes_too() {
+    for (slots, bytes, floor) in [(3, 1000, 3), (100, 20, 4), (100, 19, 5), (100, 0, 6), (9, 60, 0)]
+    {
+        let mut tight = config(Mode::Append);
+        (tight.trailing, tight.trailing_bytes) = (slots, bytes);
+        let mut node = Node::recovered(tight, Vec::new());
+        let leader = ballot(1, N2);
+        for slot in 0..7 {
+            let chosen = Watermark { upto: Slot(slot), ..Watermark::default() };
+            let value = value("ten bytes.");
+            let accept = Accept { ballot: leader, slot: Slot(slot), value, chosen };
+            node.ask(Some(N2), Request::Accept(accept));
+        }
+        assert_eq!(node.told(Request::Compact(Slot(6))), Some(Told::Noted));
+        assert_eq!(node.core().ledger().floor(), Slot(floor), "{slots} slots, {bytes} bytes");
+    }
+}
+
 #[test]
 fn too_many_starts_say_busy() {
     let mut tight = config(Mode::Explicit);
