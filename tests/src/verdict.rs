@@ -80,9 +80,9 @@ pub fn replay(kv: &Kv) -> Result<(Replayed, Store), String> {
     Ok((replayed, machine.machine().clone()))
 }
 
-/// An image is an index, a fingerprint, the machine and a seal.
+/// An image is its form (one byte), an index, a fingerprint, the machine and a seal.
 fn compare(upto: u64, machine: &Sessions<Store>, image: &Bytes) -> Result<(), String> {
-    let inside = image.len().checked_sub(8).and_then(|end| image.get(16..end));
+    let inside = image.len().checked_sub(8).and_then(|end| image.get(17..end));
     if inside == Some(&machine.freeze().write()) {
         return Ok(());
     }

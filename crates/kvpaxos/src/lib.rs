@@ -33,7 +33,7 @@
 //!
 //! The map keeps its keys in a row: new ones at its end, the last in place of a deleted one. The
 //! log decides that row, and snapshots keep it, so a place in it means the same at every replica,
-//! and a [`Cursor`](question::Cursor) that walks towards the beginning misses nothing. That is a
+//! and a [`Cursor`] that walks towards the beginning misses nothing. That is a
 //! scan without an index.
 //!
 //! # Invariants

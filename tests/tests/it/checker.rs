@@ -1,6 +1,9 @@
 //! H-06: the checker of histories, and the picture it makes of one.
 
-use std::time::{Duration, Instant};
+use std::{
+    mem::discriminant,
+    time::{Duration, Instant},
+};
 
 use histcheck::{
     Action, Answer, History, Mark, MarkKind, Operation, Outcome, Verdict, check, read, timeline,
@@ -120,8 +123,10 @@ fn h_06_a_hard_deadline_is_kept_and_is_no_violation() {
                 assert!(!report.passed(), "no verdict is no pass");
                 unknown += 1;
             } else {
-                // It was easy after all: then any amount of time must come to the same.
-                assert_eq!(check(&history, LONG).verdict, report.verdict);
+                // It was easy after all: then any amount of time must come to the same. Only the
+                // story that explains it may be told shorter by who has more time.
+                let patient = check(&history, LONG).verdict;
+                assert_eq!(discriminant(&patient), discriminant(&report.verdict), "seed {seed}");
             }
         }
     }

@@ -63,7 +63,7 @@ impl Client {
     }
 
     /// Sets `key` to `value` if it has this version; version 0 means that it must not be there.
-    /// The new version. See [`versioned`](crate::versioned): over a version nothing of this client
+    /// The new version. See [`versioned`]: over a version nothing of this client
     /// is remembered by the servers. To create a key is remembered, for the key might be deleted
     /// before a repetition arrives, which would make it again.
     ///

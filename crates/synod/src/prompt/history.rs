@@ -28,7 +28,7 @@ impl History {
         state.map(|state| state.join("synod/history"))
     }
 
-    /// The history at `path`, and the lines in it, the oldest first. What is more than [`KEPT`]
+    /// The history at `path`, and the lines in it, the oldest first. What is more than `KEPT`
     /// is dropped, in the file too.
     ///
     /// # Errors
