@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use histcheck::{Action, Operation, Outcome, Verdict, check};
+use histcheck::{Action, Operation, Verdict, appends::each_once, check};
 use kvpaxos::{Command, Store};
 use paxos::{Slot, Value, batch};
 use paxosrsm::{
@@ -111,26 +111,8 @@ pub fn tokens(history: &[Operation], store: &Store) -> Result<u64, String> {
     for (key, appends) in keys.iter().filter(|(key, _)| !others.contains(*key)) {
         let empty = Bytes::new();
         let value = store.get(key).map_or(&empty, |(value, _)| value);
-        let mut found = BTreeMap::<&[u8], u64>::new();
-        for token in value.split_inclusive(|byte| *byte == b']') {
-            *found.entry(token).or_default() += 1;
-        }
-        for append in appends {
-            let Action::Append { value: token, .. } = &append.action else { continue };
-            let times = found.remove(&token[..]).unwrap_or_default();
-            let allowed = match append.outcome {
-                Outcome::Ok(_) => times == 1,
-                Outcome::Unknown => times <= 1,
-                Outcome::Fail => times == 0,
-            };
-            if !allowed {
-                return Err(format!("S20 exactly once: {append} is there {times} times"));
-            }
-            checked += 1;
-        }
-        if let Some(stranger) = found.keys().next() {
-            return Err(format!("S2 validity: nobody appended {}", stranger.escape_ascii()));
-        }
+        each_once(value, b']', appends).map_err(|why| format!("S2 or S20: {why}"))?;
+        checked += appends.len() as u64;
     }
     Ok(checked)
 }

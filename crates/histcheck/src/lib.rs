@@ -48,8 +48,8 @@
 //! # Reading order
 //!
 //! [`history`], [`mod@file`], [`linearizable`], then `problem` (what is asked), `situation` and
-//! `search` (the answer), `tree`, `runs` and `links` (what makes it fast) and `explain`; [`mod@timeline`] is
-//! the picture.
+//! `search` (the answer), `tree`, `runs` and `links` (what makes it fast) and `explain`; [`appends`] is
+//! a judge of its own, and [`mod@timeline`] the picture.
 
 pub mod history;
 
@@ -72,6 +72,8 @@ mod situation;
 mod search;
 
 mod explain;
+
+pub mod appends;
 
 pub mod timeline;
 

@@ -6,8 +6,9 @@
 //! same commands in the same order, without a gap; an answer is given only after its command was
 //! decided and applied; a query is answered from a state that holds everything acknowledged before
 //! it was asked. In the coat of [`Sessions`] a request that is repeated, by its client or by the
-//! network, takes effect at most once, also across restarts and snapshots. What is refused was
-//! certainly not done; what is *unknown* says so.
+//! network, takes effect at most once, also across restarts and snapshots; only a bare command,
+//! which bears no name because it does no harm a second time, is applied as often as it comes. What
+//! is refused was certainly not done; what is *unknown* says so.
 //!
 //! # What it assumes
 //!
@@ -42,7 +43,8 @@
 //! * Replicas with equal [`Index`] have equal machines, equal images and equal fingerprints.
 //! * A request number of a session has one effect and one response, and a forgotten session none.
 //! * The log loses nothing that no durable snapshot covers.
-//! * Every table is bounded: sessions, requests handed on, pieces being read, one transfer.
+//! * Every table is bounded: sessions, requests handed on, questions, pieces being read, one
+//!   transfer.
 //!
 //! # What was left out
 //!

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use histcheck::{Action, Operation, Outcome, Verdict, check};
+use histcheck::{Action, Operation, Verdict, appends::each_once, check};
 
 use crate::client::Book;
 
@@ -39,25 +39,7 @@ fn tokens(book: &Book) -> Result<(), String> {
         let name = String::from_utf8_lossy(key);
         let last = book.last.get(&*name).ok_or_else(|| format!("nobody read {name}"))?;
         let value = last.as_deref().unwrap_or_default();
-        let mut found = BTreeMap::<&[u8], u64>::new();
-        for token in value.split_inclusive(|byte| *byte == b']') {
-            *found.entry(token).or_default() += 1;
-        }
-        for append in appends {
-            let Action::Append { value: token, .. } = &append.action else { continue };
-            let times = found.remove(&token[..]).unwrap_or_default();
-            let allowed = match append.outcome {
-                Outcome::Ok(_) => times == 1,
-                Outcome::Unknown => times <= 1,
-                Outcome::Fail => times == 0,
-            };
-            if !allowed {
-                return Err(format!("exactly once: {append} is there {times} times"));
-            }
-        }
-        if let Some(stranger) = found.keys().next() {
-            return Err(format!("nobody appended {} to {name}", stranger.escape_ascii()));
-        }
+        each_once(value, b']', &appends).map_err(|why| format!("{name}: {why}"))?;
     }
     Ok(())
 }

@@ -49,7 +49,7 @@ fn ballots_are_ordered_by_round_then_node() {
     assert_eq!(all[0], Ballot::NONE);
 }
 
-/// A ring with a tree behind it does what a tree alone would.
+/// Rows with a tree behind them do what a tree alone would.
 #[test]
 fn slots_do_what_a_map_does() {
     for seed in 0..200 {
@@ -83,5 +83,11 @@ fn slots_do_what_a_map_does() {
             assert_eq!(slots.last(), naive.last_key_value().map(|(slot, _)| Slot(*slot)));
             assert_eq!(slots.count(), naive.len());
         }
+        let mut again = Slots::default();
+        again.release_below(Slot(base));
+        for (slot, thing) in naive {
+            again.insert(Slot(slot), thing);
+        }
+        assert_eq!(slots, again, "equal whatever they have been through");
     }
 }
