@@ -88,12 +88,12 @@ impl<I: Core> ToMyself<I> {
 /// [`records`](Self::records) out and give them to the log; take out with
 /// [`next_word`](Self::next_word) what may leave now.
 pub struct Desk<C: Core> {
-    me: NodeId,
-    core: C,
-    fx: Effects<C>,
-    durable: Lsn,
+    pub(crate) me: NodeId,
+    pub(crate) core: C,
+    pub(crate) fx: Effects<C>,
+    pub(crate) durable: Lsn,
     /// What must be durable before how many of the words that the effects hold, in order.
-    gates: VecDeque<(Lsn, usize)>,
+    pub(crate) gates: VecDeque<(Lsn, usize)>,
 }
 
 impl<C: Core> Desk<C> {
@@ -131,6 +131,11 @@ impl<C: Core> Desk<C> {
     #[must_use]
     pub fn held(&self) -> usize {
         self.fx.held.len()
+    }
+
+    /// Whether nothing waits on it: no record for the log, no word held or free.
+    pub(crate) fn is_clear(&self) -> bool {
+        self.held() == 0 && self.fx.records.is_empty() && self.fx.words.is_empty()
     }
 
     /// Somebody asks. `ticket` names the one who waits and comes back in [`Word::Answer`]; `peer`

@@ -44,7 +44,7 @@
 //!
 //! # Reading order
 //!
-//! [`node`], [`machine`], [`effects`], [`desk`], [`log`], then [`rng`], [`codec`] and [`planted`].
+//! [`node`], [`machine`], [`effects`], [`desk`], [`log`], then [`rng`], [`codec`], [`fork`] and [`planted`].
 
 pub mod node;
 
@@ -60,6 +60,8 @@ pub mod rng;
 
 pub mod codec;
 
+pub mod fork;
+
 pub mod planted;
 
 #[cfg(test)]
@@ -67,6 +69,7 @@ mod tests;
 
 pub use desk::{Desk, Word};
 pub use effects::{Effects, Wrap};
+pub use fork::{Fork, Worlds};
 pub use log::Log;
 pub use machine::{Caller, Core, Event, Free, Heard};
 pub use node::{CallId, Lsn, NodeId, Time};

@@ -51,10 +51,10 @@ pub enum Event<C: Core> {
 
 /// The right to answer one request, once: not `Clone`, and only a [`Desk`](crate::Desk) makes one.
 #[must_use = "a caller that is dropped is never answered"]
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub struct Caller(pub(crate) Asker);
 
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Asker {
     Myself { me: NodeId, call: CallId },
     Outside { ticket: u64, peer: Option<NodeId> },

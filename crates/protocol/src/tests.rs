@@ -1,6 +1,9 @@
 //! The rules of the desk, one test each, on a core of twenty lines.
 
-use crate::{Caller, Core, Desk, Effects, Event, Free, Heard, Lsn, NodeId, Rng, Time, Word, Wrap};
+use crate::{
+    Caller, Core, Desk, Effects, Event, Fork, Free, Heard, Lsn, NodeId, Rng, Time, Word, Worlds,
+    Wrap,
+};
 
 /// Counts what it was told to remember; asks itself before it announces.
 #[derive(Default)]
@@ -181,4 +184,40 @@ fn the_generator_is_the_same_for_ever() {
     let first: Vec<u64> = (0..3).map(|_| rng.next_u64()).collect();
     assert_eq!(first, [10451216379200822465, 13757245211066428519, 17911839290282890590]);
     assert!((0..1000).all(|_| rng.below(7) < 7));
+}
+
+impl Fork for Clerk {
+    fn fork(&self, worlds: &Worlds) -> Self {
+        let waiting = self.waiting.iter().map(|caller| caller.fork(worlds)).collect();
+        Self { waiting, heard: self.heard.clone() }
+    }
+}
+
+/// Two worlds that were one go on as one would have, each by itself.
+#[test]
+fn a_copied_desk_answers_in_its_own_world() {
+    let mut one = Desk::new(NodeId(1), Clerk::default(), Lsn(0));
+    one.request(Time::ZERO, 9, None, Ask::Vote);
+    one.records().for_each(drop);
+    one.durable(Time::ZERO, one.saved());
+    while one.next_word().is_some() {}
+    let said = |desk: &mut Desk<Clerk>| {
+        desk.request(Time::ZERO, 11, None, Ask::Remember(3));
+        let records: Vec<u32> = desk.records().collect();
+        desk.durable(Time::ZERO, desk.saved());
+        let word = format!("{:?}", desk.next_word());
+        (records, word, desk.saved(), desk.core().waiting.len(), desk.core().heard.clone())
+    };
+    let mut two = one.fork();
+    assert_eq!(said(&mut one), said(&mut two));
+    assert_eq!(one.saved(), two.saved());
+}
+
+/// What a desk holds back would be said in both worlds, so it is not copied.
+#[test]
+#[should_panic(expected = "a desk with words or records on it is copied")]
+fn a_desk_that_holds_something_is_not_copied() {
+    let mut desk = Desk::new(NodeId(1), Clerk::default(), Lsn(0));
+    desk.request(Time::ZERO, 9, None, Ask::Remember(1));
+    let _ = desk.fork();
 }
