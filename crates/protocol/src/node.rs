@@ -17,7 +17,7 @@ impl fmt::Display for NodeId {
 }
 
 /// Nanoseconds since the driver was born. Monotonic, and never a wall clock.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);
 
 impl Time {
@@ -51,5 +51,5 @@ pub struct Lsn(pub u64);
 
 /// A call this core made. It comes back in the [`Heard`](crate::Heard) reply or in
 /// [`Event::Failed`](crate::Event::Failed).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
