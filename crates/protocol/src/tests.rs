@@ -6,7 +6,7 @@ use crate::{
 };
 
 /// Counts what it was told to remember; asks itself before it announces.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Clerk {
     waiting: Vec<Caller>,
     heard: Vec<NodeId>,
