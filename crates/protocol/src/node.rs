@@ -46,7 +46,7 @@ impl fmt::Display for Time {
 
 /// How many records one core has saved, up to and including one of them. One stream, one count:
 /// never comparable between two cores.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Lsn(pub u64);
 
 /// A call this core made. It comes back in the [`Heard`](crate::Heard) reply or in

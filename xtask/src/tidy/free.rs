@@ -9,7 +9,7 @@ use super::{Finding, Tree, code};
 type FreeWord = (&'static str, &'static str, &'static str);
 
 /// Every free word of the tower.
-const FREE: [FreeWord; 23] = [
+const FREE: [FreeWord; 25] = [
     ("paxos", "Accept", "proposing in one's own ballot needs no vote; the promise is durable"),
     ("paxos", "Beat", "it only denies that a higher ballot was promised"),
     ("paxos", "Fetch", "a question"),
@@ -33,6 +33,8 @@ const FREE: [FreeWord; 23] = [
     ("paxosrsm", "Says", "it is said when the note to oneself came back through the log"),
     ("paxosrsm", "Submit", "it repeats what a client said"),
     ("paxosrsm", "Taken", "a snapshot is durable before anybody hears of it"),
+    ("pbservice", "Forward", "nobody is answered before both disks have it"),
+    ("pbservice", "Output", "the view service said it"),
 ];
 
 /// Exactly the known words are free.

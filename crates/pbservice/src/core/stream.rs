@@ -1,0 +1,153 @@
+//! What a primary has for its backup: a queue of items, of which the front part may be on its way.
+
+use std::collections::VecDeque;
+
+use protocol::{CallId, Time};
+
+use crate::{
+    config::{BACKUP_PATIENCE, BATCH_BYTES, BATCH_ITEMS, QUEUE_BYTES, QUEUE_ITEMS},
+    item::{Item, Seq},
+};
+
+/// What a backup's word did to the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It has what it was sent, or some of it.
+    Fine,
+    /// It claims what nobody sent, or lacks what it once had.
+    Nonsense,
+}
+
+/// The stream of one view. One forward is under way at a time; the next goes on from what the
+/// backup says it has.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Stream {
+    /// What the backup does not have yet, as far as is known.
+    queue: VecDeque<Item>,
+    bytes: usize,
+    /// The last place that the backup has.
+    acknowledged: Seq,
+    /// How many of the queue are on their way.
+    sent: usize,
+    /// Items of the queue that carry a part of the state.
+    pieces: usize,
+    call: Option<CallId>,
+    /// The backup made progress then, or had everything until then.
+    since: Time,
+    /// Not before.
+    pub(super) pause: Time,
+}
+
+impl Stream {
+    pub(super) fn new(now: Time) -> Self {
+        Self {
+            queue: VecDeque::new(),
+            bytes: 0,
+            acknowledged: Seq(0),
+            sent: 0,
+            pieces: 0,
+            call: None,
+            since: now,
+            pause: Time::ZERO,
+        }
+    }
+
+    /// The last place there is.
+    pub(super) fn last(&self) -> Seq {
+        Seq(self.acknowledged.0 + self.queue.len() as u64)
+    }
+
+    /// The last place that the backup has.
+    pub(super) fn acknowledged(&self) -> Seq {
+        self.acknowledged
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether the backup must catch up before anything more is taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.queue.len() >= QUEUE_ITEMS || self.bytes >= QUEUE_BYTES
+    }
+
+    /// Whether a part of the state waits in it.
+    pub(super) fn has_piece(&self) -> bool {
+        self.pieces > 0
+    }
+
+    /// Whether there is something that has not left yet: whoever waits for the last place waits
+    /// for a forward that is still to come.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.queue.len() > self.sent
+    }
+
+    /// The next place.
+    pub(super) fn push(&mut self, now: Time, item: Item) {
+        if self.queue.is_empty() {
+            self.since = now;
+        }
+        self.bytes += item.bytes();
+        self.pieces += usize::from(item.is_piece());
+        self.queue.push_back(item);
+    }
+
+    /// Whether a forward may leave.
+    pub(super) fn is_free(&self, now: Time) -> bool {
+        self.call.is_none() && self.pause <= now
+    }
+
+    /// Whether a forward is under way.
+    pub(super) fn is_calling(&self) -> bool {
+        self.call.is_some()
+    }
+
+    /// The next forward's first place and items, if there is anything to send.
+    pub(super) fn batch(&mut self) -> Option<(Seq, Vec<Item>)> {
+        let mut bytes = 0;
+        let fits = |item: &&Item| {
+            let fits = bytes < BATCH_BYTES;
+            bytes += item.bytes();
+            fits
+        };
+        let items: Vec<Item> =
+            self.queue.iter().take(BATCH_ITEMS).take_while(fits).cloned().collect();
+        self.sent = items.len();
+        (self.sent > 0).then(|| (Seq(self.acknowledged.0 + 1), items))
+    }
+
+    /// The forward left under this name.
+    pub(super) fn called(&mut self, call: CallId) {
+        self.call = Some(call);
+    }
+
+    /// Whether this was the forward under way. It is no more.
+    pub(super) fn ended(&mut self, call: CallId) -> bool {
+        let ours = self.call == Some(call);
+        if ours {
+            self.call = None;
+            self.sent = 0;
+        }
+        ours
+    }
+
+    /// The backup has everything up to `upto`.
+    pub(super) fn acknowledge(&mut self, now: Time, upto: Seq) -> Told {
+        if upto < self.acknowledged || upto > self.last() {
+            return Told::Nonsense;
+        }
+        while self.acknowledged < upto {
+            let Some(item) = self.queue.pop_front() else { break };
+            self.bytes -= item.bytes();
+            self.pieces -= usize::from(item.is_piece());
+            self.acknowledged.0 += 1;
+            self.since = now;
+        }
+        Told::Fine
+    }
+
+    /// Whether the backup has made no progress for too long.
+    pub(super) fn is_lost(&self, now: Time) -> bool {
+        !self.queue.is_empty() && now.since(self.since) > BACKUP_PATIENCE
+    }
+}

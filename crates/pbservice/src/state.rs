@@ -1,0 +1,282 @@
+//! The map, the table of sessions, and how much of both is here.
+
+use std::{collections::BTreeMap, ops::Bound};
+
+use bytes::Bytes;
+use protocol::planted;
+
+use crate::{
+    change::{Change, Done, MAX_VALUE, RequestNo, SessionId},
+    item::Item,
+    sessions::{Admission, Sessions},
+};
+
+/// Bytes of keys and values from which on a piece is full; one value more may stand in it.
+pub const PIECE: usize = 128 << 10;
+/// Rows of sessions in one piece.
+pub const PIECE_ROWS: usize = 2_048;
+
+/// How much of the state is here. The keys come first, in order, then the sessions, in order.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Covered {
+    /// The keys below this one.
+    Keys(Bytes),
+    /// All keys, and the sessions below this one.
+    Sessions(SessionId),
+    /// Everything.
+    Whole,
+}
+
+impl Covered {
+    /// Nothing.
+    #[must_use]
+    pub const fn nothing() -> Self {
+        Self::Keys(Bytes::new())
+    }
+
+    fn key(&self, key: &Bytes) -> bool {
+        match self {
+            Self::Keys(upto) => key < upto,
+            Self::Sessions(_) | Self::Whole => true,
+        }
+    }
+
+    fn session(&self, session: SessionId) -> bool {
+        match self {
+            Self::Keys(_) => false,
+            Self::Sessions(upto) => session < *upto,
+            Self::Whole => true,
+        }
+    }
+}
+
+/// What an item came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A session was opened.
+    Opened(SessionId),
+    /// A change was made.
+    Done(Done),
+    /// Nothing that anybody waits for, or it concerns a part that is not here.
+    Nothing,
+}
+
+/// The state of a server, or the part of it that has arrived.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State {
+    values: BTreeMap<Bytes, Bytes>,
+    sessions: Sessions,
+    covered: Covered,
+    /// Of keys and values.
+    bytes: usize,
+}
+
+impl State {
+    /// A state of which nothing is here.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self {
+            values: BTreeMap::new(),
+            sessions: Sessions::default(),
+            covered: Covered::nothing(),
+            bytes: 0,
+        }
+    }
+
+    /// The whole state of a store to which nothing has happened.
+    #[must_use]
+    pub fn fresh() -> Self {
+        Self { covered: Covered::Whole, ..Self::nothing() }
+    }
+
+    /// Whether everything is here.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.covered == Covered::Whole
+    }
+
+    /// How much is here.
+    #[must_use]
+    pub fn covered(&self) -> &Covered {
+        &self.covered
+    }
+
+    /// The value of `key`.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
+        self.values.get(key)
+    }
+
+    /// Every key and its value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
+        self.values.iter()
+    }
+
+    /// How many keys it has.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.values.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
+    /// The bytes of all keys and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The table of sessions.
+    #[must_use]
+    pub fn sessions(&self) -> &Sessions {
+        &self.sessions
+    }
+
+    /// What this request is, beside what was done before it.
+    #[must_use]
+    pub fn admit(&self, session: SessionId, number: RequestNo) -> Admission {
+        self.sessions.admit(session, number)
+    }
+
+    /// What stands at the next place of the stream happens to the part that is here; the rest will
+    /// come in a piece that was cut after it. Total: what makes no sense changes nothing.
+    pub fn apply(&mut self, item: &Item) -> Outcome {
+        match item {
+            Item::Probe => Outcome::Nothing,
+            Item::Open { evict } => {
+                let covered = &self.covered;
+                let session = self.sessions.open(*evict, |session| covered.session(session));
+                Outcome::Opened(session)
+            }
+            Item::Do { session, number, change } => {
+                let used = self.sessions.use_once();
+                if !self.covered.key(change.key()) {
+                    return Outcome::Nothing;
+                }
+                let done = self.change(change);
+                if self.covered.session(*session) {
+                    self.sessions.record(*session, *number, done, used);
+                }
+                Outcome::Done(done)
+            }
+            // In its own log a server finds the pieces of its checkpoints, which it has no use for
+            // while it has everything.
+            Item::Begin { .. } | Item::Keys { .. } | Item::Sessions { .. } if self.is_whole() => {
+                Outcome::Nothing
+            }
+            Item::Begin { opened, uses } => {
+                *self = Self { sessions: Sessions::begin(*opened, *uses), ..Self::nothing() };
+                Outcome::Nothing
+            }
+            Item::Keys { pairs, upto } => {
+                for (key, value) in pairs {
+                    self.set(key, value);
+                }
+                self.covered = match upto {
+                    Some(key) => Covered::Keys(key.clone()),
+                    None => Covered::Sessions(SessionId(0)),
+                };
+                Outcome::Nothing
+            }
+            Item::Sessions { rows, upto } => {
+                for row in rows {
+                    self.sessions.insert(*row);
+                }
+                self.covered = upto.map_or(Covered::Whole, Covered::Sessions);
+                Outcome::Nothing
+            }
+        }
+    }
+
+    /// The first piece of a walk over this state.
+    #[must_use]
+    pub fn begin(&self) -> Item {
+        let (opened, uses) = self.sessions.counters();
+        Item::Begin { opened, uses }
+    }
+
+    /// The piece behind what is covered by then, and what is covered with it. To be applied behind
+    /// everything that has happened to this state so far and before anything else does.
+    #[must_use]
+    pub fn piece(&self, covered: &Covered) -> (Item, Covered) {
+        match covered {
+            Covered::Keys(from) => {
+                let (pairs, upto) = self.pairs_from(from);
+                let next = match &upto {
+                    Some(key) => Covered::Keys(key.clone()),
+                    None => Covered::Sessions(SessionId(0)),
+                };
+                (Item::Keys { pairs, upto }, next)
+            }
+            Covered::Sessions(_) if planted::is("forgets-the-table-on-transfer") => {
+                (Item::Sessions { rows: Vec::new(), upto: None }, Covered::Whole)
+            }
+            Covered::Sessions(from) => {
+                let (rows, upto) = self.sessions.rows_from(*from, PIECE_ROWS);
+                let next = upto.map_or(Covered::Whole, Covered::Sessions);
+                (Item::Sessions { rows, upto }, next)
+            }
+            Covered::Whole => (Item::Probe, Covered::Whole),
+        }
+    }
+
+    fn pairs_from(&self, from: &Bytes) -> (Vec<(Bytes, Bytes)>, Option<Bytes>) {
+        let (mut pairs, mut bytes) = (Vec::new(), 0);
+        let rest = self.values.range::<Bytes, _>((Bound::Included(from), Bound::Unbounded));
+        for (key, value) in rest {
+            if bytes >= PIECE {
+                return (pairs, Some(key.clone()));
+            }
+            bytes += key.len() + value.len() + 16;
+            pairs.push((key.clone(), value.clone()));
+        }
+        (pairs, None)
+    }
+
+    fn set(&mut self, key: &Bytes, value: &Bytes) {
+        self.bytes += key.len() + value.len();
+        if let Some(old) = self.values.insert(key.clone(), value.clone()) {
+            self.bytes -= key.len() + old.len();
+        }
+    }
+
+    fn change(&mut self, change: &Change) -> Done {
+        match change {
+            Change::Put(key, value) => {
+                self.set(key, value);
+                Done::Written
+            }
+            Change::Append(key, tail) => self.append(key, tail),
+            Change::Delete(key) => match self.values.remove(key) {
+                Some(old) => {
+                    self.bytes -= key.len() + old.len();
+                    Done::Deleted(true)
+                }
+                None => Done::Deleted(false),
+            },
+        }
+    }
+
+    fn append(&mut self, key: &Bytes, tail: &Bytes) -> Done {
+        let Some(value) = self.values.get_mut(key) else {
+            self.set(key, tail);
+            return Done::Written;
+        };
+        if value.len() + tail.len() > MAX_VALUE {
+            return Done::TooLarge;
+        }
+        self.bytes += tail.len();
+        // Grown in place unless somebody still looks at the old bytes.
+        let mut grown = match std::mem::take(value).try_into_mut() {
+            Ok(own) => own,
+            Err(shared) => shared.as_ref().into(),
+        };
+        grown.extend_from_slice(tail);
+        *value = grown.freeze();
+        Done::Written
+    }
+}
