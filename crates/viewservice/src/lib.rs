@@ -52,7 +52,8 @@
 //! # Reading order
 //!
 //! [`view`], [`message`], [`record`]; then [`core`](mod@core): `safety`, which is all there is to
-//! understand, and `roll`, which only judges who lives; [`pinger`] is the other end.
+//! understand, and `roll`, which only judges who lives; [`pinger`] is the
+//! other end. Around them [`service`], [`server`] and [`client`].
 
 pub mod view;
 
@@ -64,10 +65,18 @@ pub mod core;
 
 pub mod pinger;
 
+pub mod service;
+
+pub mod server;
+
+pub mod client;
+
+pub use client::{ViewClient, ViewWire};
 pub use core::{Safety, ViewService};
 pub use message::{
     Join, Joined, MAX_SERVERS, Ping, Pong, Refused, Reply, Request, ServerStatus, Status, Stuck,
 };
 pub use pinger::{News, PING_INTERVAL, Pinger};
 pub use record::Record;
+pub use server::{Home, Service, Storage};
 pub use view::{Incarnation, MAX_ADDR, Member, Role, SERVICE_NODE, Server, View, ViewNum};

@@ -30,6 +30,15 @@ const TAKEN: Duration = Duration::from_millis(150);
 /// service, but not each other, and trying at once would change the view without end.
 pub const COOLING: Duration = Duration::from_secs(2);
 
+/// For so long after its own start the service thinks nothing of anybody's silence: a server that
+/// lost its connection may pause for a second before it tries again.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// When nobody at all was heard for so long, it was most likely the service that was not there: its
+/// machine slept, or its network was away. Silence counts anew from then on, or the first ping of a
+/// returning crowd would find all the others dead.
+const DEAF: Duration = PING_INTERVAL.saturating_mul(3);
+
 /// An idle server that was silent for longer than this is forgotten.
 const FORGOTTEN: Duration = Duration::from_secs(10);
 
@@ -38,6 +47,10 @@ const FORGOTTEN: Duration = Duration::from_secs(10);
 pub(super) struct Roll {
     /// The newest life heard of each server.
     known: BTreeMap<NodeId, Known>,
+    /// When anybody was heard last.
+    heard: Time,
+    /// No silence before this time means anything.
+    listening: Time,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -65,7 +78,7 @@ impl Roll {
             let node = server.member.node;
             (node, Known { server, heard: now, pinged: None, cooling: Time::ZERO })
         });
-        Self { known: known.collect() }
+        Self { known: known.collect(), heard: now, listening: now.plus(GRACE) }
     }
 
     /// Whether a new life of `node` may have a name.
@@ -88,6 +101,10 @@ impl Roll {
     /// [`Refused::Superseded`] if a later life of the same server was heard,
     /// [`Refused::TooMany`].
     pub(super) fn hear(&mut self, now: Time, view: &View, ping: &Ping) -> Result<(), Refused> {
+        if now.since(self.heard) > DEAF {
+            self.listening = self.listening.max(now);
+        }
+        self.heard = now;
         self.known.retain(|_, known| {
             known.silent(now) <= FORGOTTEN || view.role(known.server.member) != Role::Idle
         });
@@ -133,9 +150,10 @@ impl Roll {
     /// Whether a life is over, as far as can be known: silent for too long, or a later one of the
     /// same server was heard.
     fn is_gone(&self, now: Time, member: Member) -> bool {
-        self.known
-            .get(&member.node)
-            .is_none_or(|known| known.server.member.outlived(member) || known.silent(now) > DEAD)
+        self.known.get(&member.node).is_none_or(|known| {
+            let silent = now.since(known.heard.max(self.listening));
+            known.server.member.outlived(member) || silent > DEAD
+        })
     }
 
     /// The idle server that has waited longest in its life, among those that are surely there.
