@@ -30,7 +30,7 @@ const TAKEN: Duration = Duration::from_millis(150);
 /// service, but not each other, and trying at once would change the view without end.
 pub const COOLING: Duration = Duration::from_secs(2);
 
-/// For so long after its own start the service thinks nothing of anybody's silence: a server that
+/// For so long after its own restart the service thinks nothing of anybody's silence: a server that
 /// lost its connection may pause for a second before it tries again.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -78,7 +78,9 @@ impl Roll {
             let node = server.member.node;
             (node, Known { server, heard: now, pinged: None, cooling: Time::ZERO })
         });
-        Self { known: known.collect(), heard: now, listening: now.plus(GRACE) }
+        let known: BTreeMap<NodeId, Known> = known.collect();
+        let listening = if known.is_empty() { now } else { now.plus(GRACE) };
+        Self { known, heard: now, listening }
     }
 
     /// Whether a new life of `node` may have a name.

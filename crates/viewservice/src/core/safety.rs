@@ -187,7 +187,10 @@ impl Safety {
     pub fn replay(&mut self, record: Record, first: bool) -> Result<(), Discontinued> {
         let follows = match &record {
             Record::Issued(incarnation) => incarnation.0 == self.issued.0 + 1,
-            Record::Viewed(view) => view.number == self.view.number.next(),
+            Record::Viewed(view) => {
+                let issued = |it: &Server| it.member.incarnation <= self.issued;
+                view.number == self.view.number.next() && view.servers().all(issued)
+            }
             Record::Acked { view, .. } => *view == self.view.number && *view > ViewNum(0),
             Record::Checkpoint(all) => first || all == self,
         };

@@ -1,0 +1,7 @@
+//! The crate's one integration binary: scenarios, a random walk, a search, scripts, bytes, sockets.
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
+
+mod hostile;
+mod pinger;
+mod scenarios;
+mod scene;
