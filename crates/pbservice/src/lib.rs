@@ -61,7 +61,7 @@
 //! # Reading order
 //!
 //! [`change`], [`item`], [`sessions`], [`state`], [`message`], [`config`], [`core`](mod@core),
-//! [`clerk`].
+//! [`clerk`]; then the shell: [`service`], [`storage`], [`server`], [`client`].
 //!
 //! [`durable`]: Config::durable
 
@@ -81,10 +81,21 @@ pub mod core;
 
 pub mod clerk;
 
+pub mod service;
+
+pub mod storage;
+
+pub mod server;
+
+pub mod client;
+
 pub use change::{Change, Done, MAX_KEY, MAX_VALUE, RequestNo, SessionId};
 pub use clerk::Clerk;
+pub use client::{Client, Connections, Error};
 pub use config::Config;
 pub use core::Pb;
 pub use item::{Item, Seq};
 pub use message::{Answer, Duty, Output, Rebuff, Record, Refused, Reply, Request, Status};
+pub use server::{Ended, Home, Node, OpenError};
 pub use state::State;
+pub use storage::Storage;
