@@ -84,9 +84,9 @@ impl ViewService {
         if caller.peer() != Some(join.node) {
             return Err(Refused::Unproven);
         }
-        self.roll.admit(now, join.node)?;
+        self.roll.admit(now, &self.safety.view, join.node)?;
         let (joined, record) = self.safety.issue();
-        self.save(record, fx);
+        self.save(vec![record], fx);
         Ok(joined)
     }
 
@@ -108,9 +108,8 @@ impl ViewService {
         self.roll.hear(now, &self.safety.view, ping)?;
         let beliefs = self.roll.beliefs(now, self.view(), server.member.node);
         let before = self.safety.view.clone();
-        for record in self.safety.ping(ping, &beliefs) {
-            self.save(record, fx);
-        }
+        let records = self.safety.ping(ping, &beliefs);
+        self.save(records, fx);
         if self.safety.view.number != before.number {
             self.since = now;
             if ping.lost_backup && before.role(ping.member()) == Role::Primary {
@@ -129,9 +128,13 @@ impl ViewService {
         Status { view, adopted, acknowledged, since, issued, servers, stuck }
     }
 
-    fn save(&mut self, record: Record, fx: &mut Effects<Self>) {
-        fx.save(record);
-        self.records += 1;
+    /// Saves what one event led to. The checkpoint is a picture of what came of all of it, so it
+    /// stands behind the last of these records and never between them.
+    fn save(&mut self, records: Vec<Record>, fx: &mut Effects<Self>) {
+        self.records += records.len() as u64;
+        for record in records {
+            fx.save(record);
+        }
         if self.records >= CHECKPOINT_EVERY {
             let keep = fx.save(Record::Checkpoint(self.safety.clone()));
             fx.forget(keep);

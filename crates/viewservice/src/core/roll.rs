@@ -88,7 +88,8 @@ impl Roll {
     /// # Errors
     ///
     /// [`Refused::Taken`] while an earlier life seems to go on, [`Refused::TooMany`].
-    pub(super) fn admit(&self, now: Time, node: NodeId) -> Result<(), Refused> {
+    pub(super) fn admit(&mut self, now: Time, view: &View, node: NodeId) -> Result<(), Refused> {
+        self.forget(now, view);
         match self.known.get(&node) {
             Some(known) if known.silent(now) < TAKEN => Err(Refused::Taken),
             None if self.known.len() >= MAX_SERVERS => Err(Refused::TooMany),
@@ -107,9 +108,7 @@ impl Roll {
             self.listening = self.listening.max(now);
         }
         self.heard = now;
-        self.known.retain(|_, known| {
-            known.silent(now) <= FORGOTTEN || view.role(known.server.member) != Role::Idle
-        });
+        self.forget(now, view);
         let member = ping.member();
         let cooling = match self.known.get(&member.node) {
             Some(known) if known.server.member.outlived(member) => {
@@ -125,6 +124,13 @@ impl Roll {
         let known = Known { server, heard: now, pinged: Some(ping.view), cooling };
         self.known.insert(member.node, known);
         Ok(())
+    }
+
+    /// Idle servers that nobody has heard for long make room for others.
+    fn forget(&mut self, now: Time, view: &View) {
+        self.known.retain(|_, known| {
+            known.silent(now) <= FORGOTTEN || view.role(known.server.member) != Role::Idle
+        });
     }
 
     /// The backup of `view` does not answer its primary.
