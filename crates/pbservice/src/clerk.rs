@@ -78,6 +78,8 @@ pub struct Clerk {
     errand: Option<Errand>,
     /// Whether a change of this number was sent and may have arrived.
     exposed: bool,
+    /// Whether the try under way carries the change.
+    submitting: bool,
     pause: Duration,
     rng: Rng,
 }
@@ -92,6 +94,7 @@ impl Clerk {
             number: RequestNo(0),
             errand: None,
             exposed: false,
+            submitting: false,
             pause: BACKOFF.0,
             rng: Rng::new(seed),
         }
@@ -134,11 +137,13 @@ impl Clerk {
         self.attempt(Duration::ZERO)
     }
 
-    fn attempt(&self, after: Duration) -> Try {
+    fn attempt(&mut self, after: Duration) -> Try {
+        self.submitting = false;
         let Some(primary) = &self.view.primary else { return Try { after, ask: Ask::View } };
         let request = match (&self.errand, self.session) {
             (Some(Errand::Get(key)), _) => Request::Get(Get { key: key.clone() }),
             (Some(Errand::Change(change)), Some(session)) => {
+                self.submitting = true;
                 let (number, change) = (self.number, change.clone());
                 Request::Submit(Submit { session, number, change })
             }
@@ -211,8 +216,7 @@ impl Clerk {
 
     /// What was just tried may have been done.
     fn expose(&mut self) {
-        let changes = matches!(self.errand, Some(Errand::Change(_)));
-        self.exposed |= changes && self.session.is_some();
+        self.exposed |= self.submitting;
         if planted::is("repeats-under-a-new-number") {
             self.number.0 += 1;
         }
@@ -220,6 +224,7 @@ impl Clerk {
 
     /// The view that is known is no good: another one is asked for, after a pause that grows.
     fn ask_view(&mut self) -> Next {
+        self.submitting = false;
         let after = self.rest();
         Next::Try(Try { after, ask: Ask::View })
     }

@@ -12,6 +12,8 @@ pub const BATCH_BYTES: usize = 1 << 20;
 pub const QUEUE_ITEMS: usize = 16_384;
 /// Bytes of the items that wait for the backup.
 pub const QUEUE_BYTES: usize = 32 << 20;
+/// Pieces of the state among them.
+pub const QUEUE_PIECES: usize = 16;
 /// Answers that wait for the backup.
 pub const WAITING: usize = 16_384;
 /// Bytes of values in answers that wait for the backup.

@@ -16,12 +16,12 @@ mod timing;
 mod views;
 
 use protocol::{CallId, Caller, Core, Effects, Event, Fork, Time, Worlds};
-use viewservice::{Member, News, Pinger, View, ViewNum};
+use viewservice::{Member, News, Pinger, View};
 
 use crate::{
     config::Config,
     item::Seq,
-    message::{Duty, Ignored, Output, Record, Refused, Reply, Request, Status},
+    message::{Duty, Ignored, NotNow, Output, Record, Reply, Request, Status},
     state::State,
 };
 use keeping::Keeper;
@@ -47,6 +47,8 @@ pub struct Pb {
     part: Part,
     state: State,
     keeper: Keeper,
+    /// The disk takes too long: nothing more is taken in.
+    disk_ill: bool,
 }
 
 impl Pb {
@@ -78,13 +80,13 @@ impl Pb {
         }
     }
 
-    /// Whether it would tell the view service that nobody is missing anything: it has no backup,
-    /// or its backup has everything.
+    /// Whether it is primary, and would tell the view service that nobody is missing anything: it
+    /// has no backup, or its backup has everything. Whoever does not serve acknowledges nothing.
     #[must_use]
     pub fn installed(&self) -> bool {
         match &self.part {
             Part::Primary(primary) => primary.installed(),
-            Part::Idle | Part::Backup(_) => true,
+            Part::Idle | Part::Backup(_) => false,
         }
     }
 
@@ -131,16 +133,18 @@ impl Pb {
             Request::Status => fx.answer(caller, Reply::Status(Box::new(self.status()))),
             Request::Open(_) | Request::Submit(_) | Request::Get(_) => {
                 let newest = self.view.number;
-                match &mut self.part {
-                    Part::Primary(primary) => match primary.fenced() {
-                        None => self.serve(now, caller, request, fx),
-                        Some(known) => refuse(caller, known, fx),
-                    },
-                    Part::Idle | Part::Backup(_) => refuse(caller, newest, fx),
+                let not_primary = match &self.part {
+                    Part::Primary(primary) => primary.fenced(),
+                    Part::Idle | Part::Backup(_) => Some(newest),
+                };
+                match not_primary {
+                    Some(known) => fx.answer_free(caller, NotNow::NotPrimary(known)),
+                    None if self.disk_ill => fx.answer_free(caller, NotNow::Busy),
+                    None => self.serve(now, caller, request, fx),
                 }
             }
             // Nobody may ask this: the caller hears nothing.
-            Request::View(_) => {}
+            Request::View(_) => ignore(Ignored::Misplaced, fx),
         }
     }
 
@@ -148,7 +152,7 @@ impl Pb {
         match reply {
             Reply::View(reply) => match self.pinger.heard(now, call, reply) {
                 News::Nothing => {}
-                News::Named(incarnation) => self.keeper.born(incarnation),
+                News::Named(incarnation) => self.keeper.born(incarnation, fx),
                 News::Viewed(view) => self.adopt(now, view, fx),
                 News::Refused(viewservice::Refused::Superseded { by }) => {
                     let winner = Member { node: self.config.me, incarnation: by };
@@ -176,9 +180,9 @@ impl Core for Pb {
                 self.reply(now, heard.call(), reply, fx);
             }
             Event::Failed { to, call } => self.failed(now, to, call),
-            // Its answers and its pings wait for the disk by themselves: whose disk hangs for too
-            // long is taken for dead, and is of no use as a primary.
-            Event::DiskHealthy(_) => {}
+            // Answers and pings wait for the disk by themselves: whose disk hangs for too long is
+            // taken for dead. Meanwhile nobody is let in whose answer would only wait with them.
+            Event::DiskHealthy(healthy) => self.disk_ill = !healthy,
             Event::Wake => self.wake(now, fx),
         }
     }
@@ -202,12 +206,9 @@ impl Fork for Pb {
             part,
             state: self.state.clone(),
             keeper: self.keeper.clone(),
+            disk_ill: self.disk_ill,
         }
     }
-}
-
-fn refuse(caller: Caller, newest: ViewNum, fx: &mut Effects<Pb>) {
-    fx.answer(caller, Reply::Client(Err(Refused::NotPrimary(newest))));
 }
 
 fn ignore(why: Ignored, fx: &mut Effects<Pb>) {

@@ -3,7 +3,18 @@
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-use crate::change::{Change, Done, RequestNo, SessionId};
+use crate::change::{Change, Done, MAX_KEY, MAX_VALUE, RequestNo, SessionId};
+
+/// Bytes of keys and values from which on a piece is full; one pair more may stand in it.
+pub const PIECE: usize = 128 << 10;
+/// Rows of sessions in one piece.
+pub const PIECE_ROWS: usize = 2_048;
+/// What a pair costs beside its bytes, in bytes: an upper bound.
+pub const PAIR: usize = 16;
+/// What an item or a row costs beside the bytes it carries, in bytes: an upper bound.
+pub const OVERHEAD: usize = 48;
+/// A store that was used so often is a lie: the half of what the counter can count.
+const MOST_USES: u64 = u64::MAX / 2;
 
 /// A place in the stream of one view, counted from 1. Zero is before the first.
 #[derive(
@@ -70,9 +81,6 @@ pub struct Row {
     pub used: u64,
 }
 
-/// What an item costs beside the bytes it carries, in bytes: an upper bound.
-const OVERHEAD: usize = 48;
-
 impl Item {
     /// About how many bytes it takes, in a frame or in memory.
     #[must_use]
@@ -82,7 +90,7 @@ impl Item {
                 Self::Probe | Self::Open { .. } | Self::Begin { .. } => 0,
                 Self::Do { change, .. } => change.bytes(),
                 Self::Keys { pairs, .. } => {
-                    pairs.iter().map(|(key, value)| key.len() + value.len() + 16).sum()
+                    pairs.iter().map(|(key, value)| key.len() + value.len() + PAIR).sum()
                 }
                 Self::Sessions { rows, .. } => rows.len() * OVERHEAD,
             }
@@ -100,16 +108,24 @@ impl Item {
         matches!(self, Self::Probe)
     }
 
-    /// Whether every part of it is within the limits of the store.
+    /// Whether every part of it is within its limit: what a primary sends always is.
     #[must_use]
     pub fn fits(&self) -> bool {
-        use crate::change::{MAX_KEY, MAX_VALUE};
         match self {
+            Self::Probe | Self::Open { .. } => true,
             Self::Do { change, .. } => change.fits(),
+            Self::Begin { opened, uses } => opened.max(uses) <= &MOST_USES,
             Self::Keys { pairs, .. } => {
-                pairs.iter().all(|(key, value)| key.len() <= MAX_KEY && value.len() <= MAX_VALUE)
+                let cost = |(key, value): &(Bytes, Bytes)| key.len() + value.len() + PAIR;
+                let before_last: usize = pairs.iter().rev().skip(1).map(cost).sum();
+                let fits = |(key, value): &(Bytes, Bytes)| {
+                    key.len() <= MAX_KEY && value.len() <= MAX_VALUE
+                };
+                before_last < PIECE && pairs.iter().all(fits)
             }
-            _ => true,
+            Self::Sessions { rows, .. } => {
+                rows.len() <= PIECE_ROWS && rows.iter().all(|row| row.used <= MOST_USES)
+            }
         }
     }
 }

@@ -119,6 +119,28 @@ pub enum Refused {
     Late,
 }
 
+/// A refusal that says nothing of what happened here: certainly nothing, by this try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotNow {
+    /// [`Refused::NotPrimary`].
+    NotPrimary(ViewNum),
+    /// [`Refused::Busy`].
+    Busy,
+}
+
+impl Free for NotNow {
+    const WHY: &'static str = "it claims nothing but that nothing was done";
+}
+
+impl From<NotNow> for Reply {
+    fn from(not_now: NotNow) -> Self {
+        Self::Client(Err(match not_now {
+            NotNow::NotPrimary(known) => Refused::NotPrimary(known),
+            NotNow::Busy => Refused::Busy,
+        }))
+    }
+}
+
 /// What a server does in its view.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Duty {
@@ -211,7 +233,7 @@ pub enum Output {
 }
 
 impl Free for Output {
-    const WHY: &'static str = "the view service said it; nothing of it is this server's own word";
+    const WHY: &'static str = "it repeats the view service, or tells people what was not done";
 }
 
 /// Why something that came changed nothing.
@@ -227,6 +249,8 @@ pub enum Ignored {
     Repeated,
     /// A forward that leaves out places of the stream.
     Gap,
+    /// A question that is not for servers.
+    Misplaced,
 }
 
 /// What a server must never forget, if it has a disk.

@@ -7,14 +7,9 @@ use protocol::planted;
 
 use crate::{
     change::{Change, Done, MAX_VALUE, RequestNo, SessionId},
-    item::Item,
+    item::{Item, OVERHEAD, PAIR, PIECE, PIECE_ROWS},
     sessions::{Admission, Sessions},
 };
-
-/// Bytes of keys and values from which on a piece is full; one value more may stand in it.
-pub const PIECE: usize = 128 << 10;
-/// Rows of sessions in one piece.
-pub const PIECE_ROWS: usize = 2_048;
 
 /// How much of the state is here. The keys come first, in order, then the sessions, in order.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -130,6 +125,12 @@ impl State {
         self.bytes
     }
 
+    /// About how many bytes a walk over all of it takes.
+    #[must_use]
+    pub fn walk_bytes(&self) -> usize {
+        self.bytes + PAIR * self.values.len() + OVERHEAD * self.sessions.len()
+    }
+
     /// The table of sessions.
     #[must_use]
     pub fn sessions(&self) -> &Sessions {
@@ -231,7 +232,7 @@ impl State {
             if bytes >= PIECE {
                 return (pairs, Some(key.clone()));
             }
-            bytes += key.len() + value.len() + 16;
+            bytes += key.len() + value.len() + PAIR;
             pairs.push((key.clone(), value.clone()));
         }
         (pairs, None)

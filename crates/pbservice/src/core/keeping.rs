@@ -6,10 +6,13 @@ use viewservice::{Incarnation, Pinger, View};
 use super::{Part, Pb};
 use crate::{
     config::Config,
-    item::Item,
+    item::{Item, PIECE},
     message::Record,
     state::{Covered, State},
 };
+
+/// A piece of a checkpoint follows so many bytes of operations.
+const SHARE: usize = PIECE / 4;
 
 /// Writes the records of a server; nothing, if it has no disk.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -25,6 +28,8 @@ pub(super) struct Keeper {
     written: usize,
     /// The state is being written down: so far, and from this record on.
     walk: Option<(Covered, Lsn)>,
+    /// Bytes of operations since the last piece of that.
+    owed: usize,
 }
 
 impl Keeper {
@@ -36,13 +41,18 @@ impl Keeper {
             heir: None,
             written: 0,
             walk: None,
+            owed: 0,
         }
     }
 
-    /// This life has a number. It need not be written down: whoever begins or gives up a state
-    /// writes it beside that.
-    pub(super) fn born(&mut self, life: Incarnation) {
+    /// This life has a number. A disk on which nothing ever began has an empty state from now on;
+    /// that is written down before the first ping leaves. Should this life end as the very first
+    /// primary, before it knows that it is, its next one can go on in its place.
+    pub(super) fn born(&mut self, life: Incarnation, fx: &mut Effects<Pb>) {
         self.life = Some(life);
+        if self.heir.is_none() {
+            self.fresh(fx);
+        }
     }
 
     /// The state is whole, and empty.
@@ -68,8 +78,9 @@ impl Keeper {
         Some(life)
     }
 
-    /// These happened, and `state` is what came of them. A piece of a checkpoint follows them, so
-    /// a log is written down again just as fast as it grows.
+    /// These happened, and `state` is what came of them. While the state is being written down, a
+    /// piece follows each [`SHARE`] bytes of operations: the disk never gets more than a few times
+    /// what clients give it, and pings that wait behind it are not late.
     pub(super) fn items(&mut self, items: &[Item], state: &State, fx: &mut Effects<Pb>) {
         if !self.durable {
             return;
@@ -78,12 +89,14 @@ impl Keeper {
         if items.is_empty() {
             return;
         }
-        self.save(items, fx);
+        self.owed += self.save(items, fx);
         if !state.is_whole() {
             return;
         }
         match self.walk.take() {
+            Some(walk) if self.owed < SHARE => self.walk = Some(walk),
             Some((covered, from)) => {
+                self.owed = 0;
                 let (piece, covered) = state.piece(&covered);
                 self.save(vec![piece], fx);
                 if covered == Covered::Whole {
@@ -92,10 +105,10 @@ impl Keeper {
                     self.walk = Some((covered, from));
                 }
             }
-            None if self.written > self.threshold.max(2 * state.bytes()) => {
+            None if self.written > self.threshold.max(2 * state.walk_bytes()) => {
                 let Some(heir) = self.heir else { return };
                 let from = fx.save(Record::Checkpoint(heir));
-                self.written = 0;
+                (self.written, self.owed) = (0, 0);
                 self.save(vec![state.begin()], fx);
                 self.walk = Some((Covered::nothing(), from));
             }
@@ -103,9 +116,11 @@ impl Keeper {
         }
     }
 
-    fn save(&mut self, items: Vec<Item>, fx: &mut Effects<Pb>) {
-        self.written += items.iter().map(Item::bytes).sum::<usize>();
+    fn save(&mut self, items: Vec<Item>, fx: &mut Effects<Pb>) -> usize {
+        let bytes = items.iter().map(Item::bytes).sum::<usize>();
+        self.written += bytes;
         fx.save(Record::Items(items));
+        bytes
     }
 }
 
@@ -135,6 +150,7 @@ impl Pb {
         }
         let heir = keeper.heir.filter(|_| state.is_whole() && config.durable);
         let pinger = Pinger::new(config.me, config.addr.clone(), heir);
-        Self { config, pinger, view: View::default(), part: Part::Idle, state, keeper }
+        let (view, part) = (View::default(), Part::Idle);
+        Self { config, pinger, view, part, state, keeper, disk_ill: false }
     }
 }

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     config::{FORWARD_PAUSE, WAITING, WAITING_BYTES},
     item::{Item, Seq},
-    message::{Answer, Duty, Forwarded, Ignored, Rebuff, Refused, Reply, Request},
+    message::{Answer, Duty, Forwarded, Ignored, NotNow, Rebuff, Refused, Reply, Request},
     sessions::Admission,
     state::{Covered, Outcome},
 };
@@ -119,10 +119,11 @@ impl Primary {
         matches!(self.pair, Pair::Settling(_) | Pair::Paired)
     }
 
-    fn is_busy(&self) -> bool {
+    /// Whether too much waits already. A get puts nothing but a probe into the stream.
+    fn is_busy(&self, changes: bool) -> bool {
         self.waiting.len() >= WAITING
             || self.waiting_bytes >= WAITING_BYTES
-            || self.stream.is_full()
+            || changes && self.stream.is_full()
     }
 
     /// What must reach the backup, if there is one that gets the stream.
@@ -187,8 +188,8 @@ impl Pb {
         fx: &mut Effects<Self>,
     ) {
         let Part::Primary(primary) = &mut self.part else { return };
-        if primary.is_busy() {
-            return fx.answer(caller, Reply::Client(Err(Refused::Busy)));
+        if primary.is_busy(!matches!(request, Request::Get(_))) {
+            return fx.answer_free(caller, NotNow::Busy);
         }
         let answer = match request {
             Request::Open(_) => {
@@ -266,7 +267,11 @@ impl Pb {
                 primary.interrupt(fx);
                 self.pinger.hurry();
             }
-            Ok(_) | Err(_) => primary.stream.pause = now.plus(FORWARD_PAUSE),
+            Err(_) => primary.stream.pause = now.plus(FORWARD_PAUSE),
+            Ok(_) => {
+                primary.stream.pause = now.plus(FORWARD_PAUSE);
+                ignore(Ignored::LateAnswer, fx);
+            }
         }
     }
 
@@ -274,7 +279,7 @@ impl Pb {
     pub(super) fn cut_piece(&mut self, now: Time) {
         let Part::Primary(primary) = &mut self.part else { return };
         let Pair::Installing(covered) = &primary.pair else { return };
-        if primary.stream.has_piece() {
+        if !primary.stream.takes_piece() {
             return;
         }
         let (piece, covered) = self.state.piece(covered);

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use protocol::{CallId, Time};
 
 use crate::{
-    config::{BACKUP_PATIENCE, BATCH_BYTES, BATCH_ITEMS, QUEUE_BYTES, QUEUE_ITEMS},
+    config::{BACKUP_PATIENCE, BATCH_BYTES, BATCH_ITEMS, QUEUE_BYTES, QUEUE_ITEMS, QUEUE_PIECES},
     item::{Item, Seq},
 };
 
@@ -71,9 +71,10 @@ impl Stream {
         self.queue.len() >= QUEUE_ITEMS || self.bytes >= QUEUE_BYTES
     }
 
-    /// Whether a part of the state waits in it.
-    pub(super) fn has_piece(&self) -> bool {
-        self.pieces > 0
+    /// Whether there is room for a part of the state. Each forward that leaves may bring one more
+    /// into the queue, so operations in front of it delay the transfer but never stop it.
+    pub(super) fn takes_piece(&self) -> bool {
+        self.pieces < QUEUE_PIECES
     }
 
     /// Whether there is something that has not left yet: whoever waits for the last place waits

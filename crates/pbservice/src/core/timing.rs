@@ -33,7 +33,7 @@ impl Pb {
         };
         let adopted: ViewNum = self.view.number;
         if let Some(request) = self.pinger.due(now, adopted, self.installed(), lost) {
-            // Held until this life's number is on the disk, and everything else with it.
+            // Held behind everything on its way to the disk: whose disk hangs does not ping.
             let call = fx.send(self.config.service, Request::View(request));
             self.pinger.called(call);
         }
