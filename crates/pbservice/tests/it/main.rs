@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
 mod disks;
+mod golden;
 mod hostile;
 mod ledger;
 mod served;
