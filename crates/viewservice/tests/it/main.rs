@@ -6,3 +6,4 @@ mod hostile;
 mod pinger;
 mod scenarios;
 mod scene;
+mod search;
