@@ -16,20 +16,27 @@ pub(super) fn section(report: &Value) -> String {
 }
 
 /// When, of what and on what.
-fn run(report: &Value) -> String {
+pub(super) fn measured(report: &Value) -> String {
     let text = |value: &Value| value.as_str().unwrap_or("unknown").to_owned();
     let machine = &report["machine"];
     let changed = if report["changed"] == true { " with changes" } else { "" };
     let memory = machine["memory_gib"].as_f64().map_or(String::new(), |gib| format!("{gib} GiB, "));
     format!(
-        "Measured {} at commit {}{changed}: {} cores ({}), {memory}{}, {}. {} rounds, taking \
-         turns, {} s each; medians.",
+        "Measured {} at commit {}{changed}: {} cores ({}), {memory}{}, {}",
         text(&report["date"]),
         text(&report["commit"]),
         machine["cores"],
         text(&machine["processor"]),
         text(&machine["system"]),
         text(&machine["filesystem"]),
+    )
+}
+
+/// The same, and how often.
+fn run(report: &Value) -> String {
+    format!(
+        "{}. {} rounds, taking turns, {} s each; medians.",
+        measured(report),
         report["plan"]["rounds"],
         report["plan"]["seconds"],
     )
