@@ -53,7 +53,8 @@
 //!
 //! [`view`], [`message`], [`record`]; then [`core`](mod@core): `safety`, which is all there is to
 //! understand, and `roll`, which only judges who lives; [`pinger`] is the
-//! other end. Around them [`service`], [`server`] and [`client`].
+//! other end. Around them [`service`], [`server`] and [`client`];
+//! [`suite`] is the proof.
 
 pub mod view;
 
@@ -70,6 +71,8 @@ pub mod service;
 pub mod server;
 
 pub mod client;
+
+pub mod suite;
 
 pub use client::{ViewClient, ViewWire};
 pub use core::{Safety, ViewService};

@@ -7,3 +7,4 @@ mod pinger;
 mod scenarios;
 mod scene;
 mod search;
+mod walk;
