@@ -8,6 +8,8 @@
 
 pub mod model;
 
+mod citizen;
+
 mod town;
 
 pub use town::Town;

@@ -6,39 +6,17 @@ use protocol::{CallId, Desk, Lsn, NodeId, Rng, Time, Word};
 
 use crate::{
     core::ViewService,
-    message::{Join, Ping, Refused, Reply, Request, Status, Stuck},
-    pinger::{News, Pinger},
+    message::{Join, Ping, Reply, Request, Status},
     record::Record,
-    suite::{SERVERS, Walked, model::Model},
-    view::{Incarnation, Member, Role, SERVICE_NODE, Server, View},
+    suite::{SERVERS, Walked, citizen::Citizen, model::Model},
+    view::{SERVICE_NODE, View},
 };
 
 /// Time that a step takes.
 const STEP: Duration = Duration::from_millis(20);
 
-/// A server, and the smallest store there is: the number of the newest write it has.
-struct Citizen {
-    node: NodeId,
-    /// Its state survives a crash.
-    durable: bool,
-    /// Cut off from the service.
-    silent: bool,
-    /// Its conversation; `None` while it is down.
-    pinger: Option<Pinger>,
-    /// Counts its lives.
-    life: u64,
-    adopted: View,
-    has: u64,
-    /// What it has carries on that of its own lives from this one on.
-    chain: Option<Incarnation>,
-    /// As primary: its backup has everything.
-    installed: bool,
-    /// As primary: it gave up its backup.
-    lost: bool,
-}
-
 /// On its way to or from the service.
-struct Flight {
+pub(super) struct Flight {
     at: Time,
     node: NodeId,
     life: u64,
@@ -46,34 +24,34 @@ struct Flight {
     what: What,
 }
 
-enum What {
+pub(super) enum What {
     Request(Request),
     Reply(Reply),
 }
 
 /// The world of one walk.
 pub struct Town {
-    rng: Rng,
-    now: Time,
+    pub(super) rng: Rng,
+    pub(super) now: Time,
     /// The service; `None` while it is down.
-    desk: Option<Desk<ViewService>>,
-    disk: Vec<(Lsn, Record)>,
-    pending: Vec<(Lsn, Record)>,
+    pub(super) desk: Option<Desk<ViewService>>,
+    pub(super) disk: Vec<(Lsn, Record)>,
+    pub(super) pending: Vec<(Lsn, Record)>,
     /// Views on the disk, those of forgotten records too.
-    durable_views: usize,
-    lagging: bool,
-    citizens: Vec<Citizen>,
-    flights: Vec<Flight>,
+    pub(super) durable_views: usize,
+    pub(super) lagging: bool,
+    pub(super) citizens: Vec<Citizen>,
+    pub(super) flights: Vec<Flight>,
     /// Who waits for an answer, by ticket.
-    tickets: BTreeMap<u64, (NodeId, u64, CallId)>,
-    ticket: u64,
+    pub(super) tickets: BTreeMap<u64, (NodeId, u64, CallId)>,
+    pub(super) ticket: u64,
     /// What a bystander was answered last.
-    answered: Option<Reply>,
-    model: Model,
+    pub(super) answered: Option<Reply>,
+    pub(super) model: Model,
     /// The newest write that a client was told is done.
-    written: u64,
-    walked: Walked,
-    fair: bool,
+    pub(super) written: u64,
+    pub(super) walked: Walked,
+    pub(super) fair: bool,
 }
 
 impl Town {
@@ -81,18 +59,7 @@ impl Town {
     #[must_use]
     pub fn new(seed: u64) -> Self {
         let mut rng = Rng::new(seed);
-        let citizen = |number: u16| Citizen {
-            node: NodeId(number),
-            durable: rng.chance(600),
-            silent: false,
-            pinger: None,
-            life: 0,
-            adopted: View::default(),
-            has: 0,
-            chain: None,
-            installed: false,
-            lost: false,
-        };
+        let citizen = |number| Citizen::new(number, rng.chance(600));
         let citizens = (1..=SERVERS).map(citizen).collect();
         let mut town = Self {
             rng,
@@ -138,7 +105,10 @@ impl Town {
         let silent = self.citizens[who].silent;
         self.citizens[who].silent ^= self.rng.chance(if silent { 100 } else { 50 });
         match self.citizens[who].pinger {
-            None if self.rng.chance(100) => self.begin_life(who, true),
+            None if self.rng.chance(100) => {
+                let with_disk = self.rng.chance(900);
+                self.begin_life(who, with_disk);
+            }
             Some(_) if self.rng.chance(8) => self.end_life(who),
             _ => {}
         }
@@ -188,23 +158,6 @@ impl Town {
     /// As [`storm`](Self::storm).
     pub fn calm(&mut self) -> Result<(), String> {
         self.pass()
-    }
-
-    fn begin_life(&mut self, who: usize, with_disk: bool) {
-        let citizen = &mut self.citizens[who];
-        if !citizen.durable || !with_disk {
-            (citizen.has, citizen.chain) = (0, None);
-        }
-        let addr = format!("host{}:1", citizen.node.0);
-        citizen.pinger = Some(Pinger::new(citizen.node, addr, citizen.chain));
-        citizen.adopted = View::default();
-        (citizen.installed, citizen.lost) = (false, false);
-        citizen.life += 1;
-        self.walked.lives += 1;
-    }
-
-    fn end_life(&mut self, who: usize) {
-        self.citizens[who].pinger = None;
     }
 
     fn begin_service(&mut self) {
@@ -259,24 +212,8 @@ impl Town {
         Ok(())
     }
 
-    /// A server makes the call that is due.
-    fn speak(&mut self, who: usize) {
-        let now = self.now;
-        let citizen = &mut self.citizens[who];
-        let Some(pinger) = &mut citizen.pinger else { return };
-        let (view, installed, lost) = (citizen.adopted.number, citizen.installed, citizen.lost);
-        let Some(request) = pinger.due(now, view, installed, lost) else { return };
-        self.ticket += 1;
-        let call = CallId(self.ticket);
-        pinger.called(call);
-        let (node, life, silent) = (citizen.node, citizen.life, citizen.silent);
-        if !silent {
-            self.send(node, life, call, What::Request(request));
-        }
-    }
-
     /// Something is on its way: once, not at all, or twice.
-    fn send(&mut self, node: NodeId, life: u64, call: CallId, what: What) {
+    pub(super) fn send(&mut self, node: NodeId, life: u64, call: CallId, what: What) {
         let copies = match self.rng.below(100) {
             _ if self.fair => 1,
             0..4 => 0,
@@ -379,85 +316,7 @@ impl Town {
         Ok(())
     }
 
-    /// A server is answered.
-    fn told(&mut self, node: NodeId, life: u64, call: CallId, reply: Reply) -> Result<(), String> {
-        let now = self.now;
-        let here = |it: &&mut Citizen| it.node == node && it.life == life && !it.silent;
-        let Some(citizen) = self.citizens.iter_mut().find(here) else { return Ok(()) };
-        let Some(pinger) = &mut citizen.pinger else { return Ok(()) };
-        match pinger.heard(now, call, reply) {
-            News::Viewed(view) if view.number > citizen.adopted.number => citizen.adopt(view),
-            News::Refused(Refused::Superseded { .. }) => citizen.pinger = None,
-            News::Nothing | News::Named(_) | News::Viewed(_) | News::Refused(Refused::Taken) => {}
-            News::Refused(refused) => {
-                return Err(format!("{node} is honest, and was refused: {refused}"));
-            }
-        }
-        if self.fair {
-            for who in 0..self.citizens.len() {
-                if self.citizens[who].pinger.is_none() {
-                    self.begin_life(who, true);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// The server that is `server` now, if that life goes on.
-    fn living(&self, server: Option<&Server>) -> Option<usize> {
-        let member = server?.member;
-        self.citizens.iter().position(|it| it.member() == Some(member))
-    }
-
-    /// A primary may give its backup everything.
-    fn transfer(&mut self, who: usize) {
-        let primary = &self.citizens[who];
-        if primary.role() != Role::Primary || primary.installed || !self.rng.chance(300) {
-            return;
-        }
-        let Some(to) = self.living(primary.adopted.backup.as_ref()) else { return };
-        if self.citizens[to].adopted.number != primary.adopted.number {
-            return;
-        }
-        let has = primary.has;
-        let backup = &mut self.citizens[to];
-        (backup.has, backup.chain) = (has, backup.member().map(|it| it.incarnation));
-        let primary = &mut self.citizens[who];
-        (primary.installed, primary.lost) = (true, false);
-        if let Some(pinger) = &mut primary.pinger {
-            pinger.hurry();
-        }
-    }
-
-    /// Whoever believes to be primary may answer a client, alone or with its backup.
-    fn write(&mut self, who: usize) -> Result<(), String> {
-        let primary = &self.citizens[who];
-        if primary.role() != Role::Primary || !self.rng.chance(100) {
-            return Ok(());
-        }
-        let backup = self.living(primary.adopted.backup.as_ref());
-        let number = primary.adopted.number;
-        let together = primary.adopted.backup.is_some() && primary.installed;
-        // A backup that knows a later view refuses, and one that is away does not answer.
-        let agrees = backup.is_some_and(|it| self.citizens[it].adopted.number == number);
-        if together && !agrees {
-            return Ok(());
-        }
-        if primary.has != self.written {
-            let (node, has, written) = (primary.node, primary.has, self.written);
-            let view = &primary.adopted;
-            return Err(format!("{node} serves in {view} and has {has} of {written} writes"));
-        }
-        self.written += 1;
-        self.walked.writes += 1;
-        self.citizens[who].has = self.written;
-        if let Some(backup) = backup.filter(|_| together) {
-            self.citizens[backup].has = self.written;
-        }
-        Ok(())
-    }
-
-    fn ask(&mut self, request: Request) -> Result<Reply, String> {
+    pub(super) fn ask(&mut self, request: Request) -> Result<Reply, String> {
         let desk = self.desk.as_mut().ok_or("the service is down")?;
         self.ticket += 1;
         desk.request(self.now, self.ticket, None, request);
@@ -474,69 +333,6 @@ impl Town {
         match self.ask(Request::Status)? {
             Reply::Status(status) => Ok(status),
             other => Err(format!("a status is answered by {other:?}")),
-        }
-    }
-
-    /// There is a primary that knows its view, and a backup that has everything.
-    ///
-    /// # Errors
-    ///
-    /// If not.
-    pub fn serves_with_a_backup(&mut self) -> Result<(), String> {
-        let status = self.status()?;
-        let view = &status.view;
-        let both = [&view.primary, &view.backup].map(|it| self.living(it.as_ref()));
-        let [Some(primary), Some(backup)] = both else {
-            return Err(format!("all is calm, and {view} is not what it could be: {status:?}"));
-        };
-        let current = |who: usize| self.citizens[who].adopted == *view;
-        if !status.acknowledged || !current(primary) || !current(backup) {
-            return Err(format!("all is calm, and {view} is not acknowledged: {status:?}"));
-        }
-        Ok(())
-    }
-
-    /// Nobody who is here could go on from the view that the service waits in.
-    ///
-    /// # Errors
-    ///
-    /// Who could.
-    pub fn is_rightly_stuck(&mut self, stuck: &Stuck) -> Result<(), String> {
-        let status = self.status()?;
-        let could = |place: &Option<Server>| {
-            let place = place.as_ref()?;
-            let same = self.citizens.iter().find(|it| it.node == place.member.node)?;
-            let from = same.chain.filter(|_| same.durable);
-            let is = same.member() == Some(place.member);
-            let inherits = from.is_some_and(|from| from <= place.member.incarnation);
-            (is || inherits).then_some(same.node)
-        };
-        let heir = could(&status.view.primary)
-            .or_else(|| could(&status.view.backup).filter(|_| status.acknowledged));
-        heir.map_or(Ok(()), |node| Err(format!("{node} could go on: {stuck}")))
-    }
-}
-
-impl Citizen {
-    fn member(&self) -> Option<Member> {
-        self.pinger.as_ref()?.member()
-    }
-
-    fn role(&self) -> Role {
-        self.member().map_or(Role::Idle, |member| self.adopted.role(member))
-    }
-
-    fn adopt(&mut self, view: View) {
-        self.adopted = view;
-        (self.installed, self.lost) = (false, false);
-        match self.role() {
-            // It begins to be filled; what it had is given up.
-            Role::Backup => (self.has, self.chain) = (0, None),
-            Role::Primary => {
-                self.chain = self.chain.or(self.member().map(|it| it.incarnation));
-                self.installed = self.adopted.backup.is_none();
-            }
-            Role::Idle => {}
         }
     }
 }
