@@ -328,8 +328,9 @@ fn announce(
             stop.stop();
         }
         Output::Unwelcome(why) => {
-            // Said at each ping, ten times a second; worth a line when it is new.
-            if unwelcome.replace(why) == Some(why) {
+            // Said at each ping, ten times a second; worth a line when it is new, and not even that
+            // if a name is not free yet: it is as soon as its last life has been silent for a moment.
+            if unwelcome.replace(why) == Some(why) || why == viewservice::Refused::Taken {
                 tracing::debug!(%why, "the view service refuses this server");
             } else {
                 tracing::warn!(%why, "the view service refuses this server");

@@ -19,10 +19,11 @@ use protocol::Rng;
 use serde_json::json;
 
 use crate::{
-    cli::{self, Format, Mix},
+    cli::{self, Format, Mix, StoreKind},
     failure::{Exit, Failure},
     print,
     processes::Processes,
+    store,
 };
 
 /// Requests under way on one connection, at most: a server refuses more.
@@ -47,7 +48,10 @@ struct Shared {
 /// # Errors
 ///
 /// If the store cannot be started or reached, or every operation failed.
-pub async fn run(flags: &cli::Bench, format: Format) -> Result<(), Failure> {
+pub async fn run(flags: &cli::Bench, (store, format): (StoreKind, Format)) -> Result<(), Failure> {
+    if store == StoreKind::Pb {
+        return Err(store::lacks("bench"));
+    }
     let mut own = None;
     let dir = tempfile::Builder::new().prefix("synod-bench-").tempdir()?;
     let peers = match &flags.peers {

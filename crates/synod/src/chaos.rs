@@ -7,9 +7,10 @@ use protocol::Rng;
 use tokio::time::Instant;
 
 use crate::{
-    cli::{self, Format},
+    cli::{self, Format, StoreKind},
     demo::{save, seed_of_the_day, settle, until_interrupted},
     failure::{Exit, Failure},
+    store,
     trial::{
         Cluster, Recorder, Verdict, Workload, cluster, say,
         verdict::{Case, Kill},
@@ -34,7 +35,10 @@ const AT_THE_LEADER: u64 = 500;
 /// # Errors
 ///
 /// If it cannot be run, was interrupted, or what the store promises does not hold.
-pub async fn run(flags: &cli::Chaos, format: Format) -> Result<(), Failure> {
+pub async fn run(flags: &cli::Chaos, (store, format): (StoreKind, Format)) -> Result<(), Failure> {
+    if store == StoreKind::Pb {
+        return Err(store::lacks("chaos"));
+    }
     until_interrupted(rage(flags, format)).await
 }
 

@@ -86,15 +86,38 @@ impl From<paxosrsm::server::OpenError> for Failure {
         use paxosrsm::server::OpenError as E;
         match &error {
             E::Past(_) | E::Snapshots(_) => Self::new(Exit::Storage, error),
-            E::Listen { addr, why } => Self::new(
-                Exit::Environment,
-                format!(
-                    "cannot listen on {addr} ({why}): stop what uses it, or name another address"
-                ),
-            ),
+            E::Listen { addr, why } => cannot_listen(addr, why),
             E::Thread(_) => Self::new(Exit::Environment, error),
         }
     }
+}
+
+impl From<viewservice::server::OpenError> for Failure {
+    fn from(error: viewservice::server::OpenError) -> Self {
+        use viewservice::server::OpenError as E;
+        match &error {
+            E::Record(_) | E::Past(_) => Self::new(Exit::Storage, error),
+            E::Listen { addr, why } => cannot_listen(addr, why),
+        }
+    }
+}
+
+impl From<pbservice::OpenError> for Failure {
+    fn from(error: pbservice::OpenError) -> Self {
+        use pbservice::OpenError as E;
+        match &error {
+            E::Record(_) => Self::new(Exit::Storage, error),
+            E::Name(_) | E::TooLong(_) => Self::new(Exit::Usage, error),
+            E::Listen { addr, why } => cannot_listen(addr, why),
+        }
+    }
+}
+
+fn cannot_listen(addr: &net::Addr, why: &std::io::Error) -> Failure {
+    Failure::new(
+        Exit::Environment,
+        format!("cannot listen on {addr} ({why}): stop what uses it, or name another address"),
+    )
 }
 
 impl From<kvpaxos::Error> for Failure {
@@ -105,6 +128,17 @@ impl From<kvpaxos::Error> for Failure {
             kvpaxos::Error::TooLarge | kvpaxos::Error::TooMuch | kvpaxos::Error::Malformed => {
                 Exit::Refused
             }
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<pbservice::Error> for Failure {
+    fn from(error: pbservice::Error) -> Self {
+        let exit = match &error {
+            pbservice::Error::Unknown => Exit::Unknown,
+            pbservice::Error::Unreachable(_) => Exit::Environment,
+            pbservice::Error::TooLarge => Exit::Refused,
         };
         Self::new(exit, error)
     }

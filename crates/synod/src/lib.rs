@@ -18,10 +18,10 @@
 //!   put get mget scan-all load shell      demo   chaos   bench
 //!              │                            │ ▲      │
 //!              ▼                            ▼ │      ▼ kill, cut, heal
-//!      kvpaxos::Client            trial: witnesses   replicas: threads or processes
+//!        store::Client            trial: witnesses   nodes: threads or processes
 //!              │                            │              │
 //!              └────────── TCP ─────────────┴──────▶ node: paxosrsm on a wal
-//!                                           │
+//!                                           │        view, pb: a view service and servers
 //!                                           ▼ everything asked and heard
 //!                                       histcheck ──▶ verdict
 //! ```
@@ -39,13 +39,14 @@
 //!
 //! # What was left out
 //!
-//! Shards, transactions, locks and views have no verbs yet. There is no daemon mode and no remote
-//! control of nodes: the system's own tools start and stop processes.
+//! Shards, transactions and locks have no verbs yet, and a primary/backup store has only the verbs
+//! that its layer has. There is no daemon mode and no remote control of nodes: the system's own
+//! tools start and stop processes.
 //!
 //! # Reading order
 //!
-//! [`cli`] and [`failure`]; [`settings`] and [`node`] for a node; [`verbs`], [`status`] and
-//! [`mod@print`] for its clients, [`mod@load`] for many lines and [`shell`] with [`prompt`] for
+//! [`cli`] and [`failure`]; [`settings`] and [`node`] for a node, [`view`] and [`pb`] for those of
+//! a primary/backup store; [`store`], [`verbs`], [`status`] and [`mod@print`] for their clients, [`mod@load`] for many lines and [`shell`] with [`prompt`] for
 //! people; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and [`mod@bench`];
 //! [`version`]; [`logtool`] and [`snapshottool`] for what lies on disk.
 
@@ -67,6 +68,8 @@ pub mod logtool;
 
 pub mod node;
 
+pub mod pb;
+
 pub mod print;
 
 pub mod processes;
@@ -81,11 +84,15 @@ pub mod snapshottool;
 
 pub mod status;
 
+pub mod store;
+
 pub mod trial;
 
 pub mod verbs;
 
 pub mod version;
+
+pub mod view;
 
 /// What the README shows is compiled.
 #[cfg(doctest)]

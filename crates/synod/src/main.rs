@@ -4,10 +4,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use synod::{
-    cli::{CheckWhat, Cli, Format, On, Verb},
+    cli::{CheckWhat, Cli, Format, On, StoreKind, Verb},
     failure::{Exit, Failure},
     print,
-    verbs::{self, Deed},
+    store::Site,
+    verbs::Deed,
 };
 
 #[global_allocator]
@@ -36,31 +37,34 @@ fn main() -> ExitCode {
 }
 
 async fn run(cli: Cli) -> Result<(), Failure> {
-    let format = print::format(cli.output);
+    let (format, store) = (print::format(cli.output), cli.store);
+    let how = (store, format);
     match cli.verb {
         Verb::Init(flags) => synod::node::init(&flags, format),
         Verb::Kv(flags) => synod::node::run(&flags, format).await,
-        Verb::Put(on) => perform(on, Deed::Put, format).await,
-        Verb::Append(on) => perform(on, Deed::Append, format).await,
-        Verb::Get(on) => perform(on, Deed::Get, format).await,
-        Verb::Delete(on) => perform(on, Deed::Delete, format).await,
-        Verb::Cas(on) => perform(on, Deed::Cas, format).await,
-        Verb::Mget(on) => perform(on, Deed::Mget, format).await,
-        Verb::Mset(on) => perform(on, Deed::Mset, format).await,
-        Verb::ScanAll(on) => perform(on, Deed::ScanAll, format).await,
-        Verb::Shell(on) => synod::shell::run(&on.what, &on.servers, format).await,
-        Verb::Load(on) => synod::load::run(&on.what, &on.servers, format).await,
-        Verb::Status(flags) => synod::status::run(&flags, format).await,
+        Verb::View(flags) => synod::view::run(&flags, format).await,
+        Verb::Pb(flags) => synod::pb::run(&flags, format).await,
+        Verb::Put(on) => perform(on, Deed::Put, how).await,
+        Verb::Append(on) => perform(on, Deed::Append, how).await,
+        Verb::Get(on) => perform(on, Deed::Get, how).await,
+        Verb::Delete(on) => perform(on, Deed::Delete, how).await,
+        Verb::Cas(on) => perform(on, Deed::Cas, how).await,
+        Verb::Mget(on) => perform(on, Deed::Mget, how).await,
+        Verb::Mset(on) => perform(on, Deed::Mset, how).await,
+        Verb::ScanAll(on) => perform(on, Deed::ScanAll, how).await,
+        Verb::Shell(on) => synod::shell::run(&on.what, &on.servers, how).await,
+        Verb::Load(on) => synod::load::run(&on.what, &on.servers, how).await,
+        Verb::Status(flags) => synod::status::run(&flags, how).await,
         Verb::Wal(flags) => synod::logtool::run(&flags, format),
-        Verb::Snapshot(flags) => synod::snapshottool::run(&flags, format).await,
+        Verb::Snapshot(flags) => synod::snapshottool::run(&flags, how).await,
         Verb::Check(flags) => match flags.what {
             CheckWhat::History { file, html } => {
                 synod::check::history(&file, html.as_deref(), format)
             }
         },
-        Verb::Bench(flags) => synod::bench::run(&flags, format).await,
+        Verb::Bench(flags) => synod::bench::run(&flags, how).await,
         Verb::Demo(flags) => synod::demo::run(&flags, format).await,
-        Verb::Chaos(flags) => synod::chaos::run(&flags, format).await,
+        Verb::Chaos(flags) => synod::chaos::run(&flags, how).await,
         Verb::Completions(flags) => synod::version::completions(&flags, format),
         Verb::Version(flags) => synod::version::run(&flags, format),
     }
@@ -69,8 +73,13 @@ async fn run(cli: Cli) -> Result<(), Failure> {
 async fn perform<T: clap::Args>(
     on: On<T>,
     deed: impl Fn(T) -> Deed,
-    format: Format,
+    (store, format): (StoreKind, Format),
 ) -> Result<(), Failure> {
-    let filled = deed(on.what).filled_in()?;
-    filled.perform(&mut verbs::client(&on.servers), format).await
+    let deed = deed(on.what);
+    if store == StoreKind::Pb {
+        deed.is_for_pairs()?;
+    }
+    let site = Site::of(store, &on.servers)?;
+    let filled = deed.filled_in()?;
+    filled.perform(&mut site.client(on.servers.budget()), format).await
 }

@@ -97,14 +97,12 @@ impl NodeSettings {
 pub fn init(flags: &cli::Init, format: Format) -> Result<(), Failure> {
     let cluster = wal::ClusterId(u128::from(flags.cluster));
     wal::init_dir(&flags.data, cluster, NodeId(flags.id), &wal::Config::default())?;
-    eprintln!(
-        "created node {} of cluster {} in {}; start it with: synod kv --id {} --data {} --peers ...",
-        flags.id,
-        flags.cluster,
-        flags.data.display(),
-        flags.id,
-        flags.data.display()
-    );
+    let (id, data) = (flags.id, flags.data.display());
+    let start = match NodeId(id) {
+        viewservice::SERVICE_NODE => format!("synod view --data {data} --listen ..."),
+        _ => format!("synod kv --id {id} --data {data} --peers ..."),
+    };
+    eprintln!("created node {id} of cluster {} in {data}; start it with: {start}", flags.cluster);
     match format {
         Format::Json => print::json(&json!({
             "node": flags.id, "cluster": flags.cluster.to_string(), "data": flags.data,

@@ -8,6 +8,24 @@ use serde::Deserialize;
 
 use crate::failure::{Exit, Failure};
 
+/// Where one node is: `127.0.0.1:7100`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place(pub Addr);
+
+impl FromStr for Place {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        match text.rsplit_once(':') {
+            Some((host, port)) if !host.is_empty() && port.parse::<u16>().is_ok() => {
+                Ok(Self(Addr::from(text)))
+            }
+            _ => Err(format!("{text:?} is no address: write HOST:PORT")),
+        }
+    }
+}
+
 /// Nodes and their addresses: `1=127.0.0.1:7001,2=127.0.0.1:7002`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Addresses(pub BTreeMap<NodeId, Addr>);
@@ -25,11 +43,8 @@ impl FromStr for Addresses {
                 .trim()
                 .parse()
                 .map_err(|_| format!("{id:?} is no node id: a number from 0 to {}", u16::MAX))?;
-            let (_, port) = addr.rsplit_once(':').unwrap_or_default();
-            if port.parse::<u16>().is_err() {
-                return Err(format!("{addr:?} is no address: write HOST:PORT"));
-            }
-            if addresses.insert(NodeId(id), Addr::from(addr.trim())).is_some() {
+            let Place(addr) = addr.parse()?;
+            if addresses.insert(NodeId(id), addr).is_some() {
                 return Err(format!("node {id} is named twice"));
             }
         }

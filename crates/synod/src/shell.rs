@@ -7,15 +7,15 @@ use std::{
 };
 
 use clap::{CommandFactory, Parser, Subcommand};
-use kvpaxos::Client;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
-    cli::{self, Format, Servers},
+    cli::{self, Format, Servers, StoreKind},
     failure::{Exit, Failure},
     prompt::{Heard, History, Prompt, Seen, words},
-    status, verbs,
-    verbs::Deed,
+    status,
+    store::{Client, Site},
+    verbs::{self, Deed},
 };
 
 /// How long `status` waits for a node.
@@ -54,15 +54,21 @@ enum What {
 /// # Errors
 ///
 /// If a command of a script fails: its exit code. At a prompt only if the terminal does not work.
-pub async fn run(flags: &cli::Shell, servers: &Servers, format: Format) -> Result<(), Failure> {
+pub async fn run(
+    flags: &cli::Shell,
+    servers: &Servers,
+    (store, format): (StoreKind, Format),
+) -> Result<(), Failure> {
+    let (site, budget) = (Site::of(store, servers)?, servers.budget());
     let people = std::io::stdin().is_terminal();
     let seen = Seen::default();
-    let mut shell = Shell { servers, client: verbs::client(servers), format, timing: false, seen };
+    let client = site.client(budget);
+    let mut shell = Shell { site, budget, client, format, timing: false, seen };
     if people {
         eprintln!(
             "synod {}, at {}; help lists the commands",
             env!("CARGO_PKG_VERSION"),
-            servers.peers
+            shell.site
         );
         let history = history(flags.history_file.as_deref());
         let prompt = Prompt::terminal(history, verb_names(), shell.seen.clone())?;
@@ -118,15 +124,16 @@ enum Then {
     Quit,
 }
 
-struct Shell<'a> {
-    servers: &'a Servers,
+struct Shell {
+    site: Site,
+    budget: Duration,
     client: Client,
     format: Format,
     timing: bool,
     seen: Seen,
 }
 
-impl Shell<'_> {
+impl Shell {
     /// With somebody who sees what fails and decides.
     async fn converse(
         &mut self,
@@ -147,7 +154,7 @@ impl Shell<'_> {
                     done = self.command(&command) => done,
                     _ = interrupts.recv() => {
                         // Its session may have a request under way: another client goes on.
-                        self.client = verbs::client(self.servers);
+                        self.client = self.site.client(self.budget);
                         Err(Failure::new(Exit::Unknown, INTERRUPTED))
                     }
                 };
@@ -215,9 +222,7 @@ impl Shell<'_> {
                 self.format = format;
                 return Ok(Then::GoOn);
             }
-            Some(What::Status) => {
-                status::report(&verbs::connections(self.servers, 1), GLANCE, self.format).await
-            }
+            Some(What::Status) => status::of(&self.site, GLANCE, self.format).await,
             Some(What::Deed(deed)) => {
                 deed.keys().for_each(|key| self.seen.remember(key));
                 verbs::Filled::from(deed).perform(&mut self.client, self.format).await

@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use clap::{Args, Subcommand, builder::FalseyValueParser};
-use kvpaxos::{Connections, Store};
+use kvpaxos::{Client, Connections, Store};
 use net::Tcp;
 use paxos::{Ballot, Record, Slot};
 use paxosrsm::{Index, Restored, Sessions, machine::fingerprint, message::Chunk};
@@ -19,11 +19,11 @@ use tokio::time::Instant;
 use wal::{ClusterId, Identity, Portable, PortableError, RealDisk, Snapshots, StreamId};
 
 use crate::{
-    cli::{Format, Servers},
+    cli::{Format, StoreKind},
     failure::{Exit, Failure},
     logtool, print,
     settings::Addresses,
-    verbs,
+    store,
 };
 
 /// How often a node that is writing a snapshot is asked whether it is done.
@@ -106,8 +106,12 @@ pub struct Restore {
 /// # Errors
 ///
 /// Each exit code says what was done.
-pub async fn run(flags: &SnapshotTool, format: Format) -> Result<(), Failure> {
+pub async fn run(
+    flags: &SnapshotTool,
+    (store, format): (StoreKind, Format),
+) -> Result<(), Failure> {
     match &flags.what {
+        Doing::Save(_) if store == StoreKind::Pb => Err(store::lacks("snapshots")),
         Doing::Save(save) => self::save(save, format).await,
         Doing::Restore(restore) => self::restore(restore, format),
         Doing::Info { file } => {
@@ -229,16 +233,17 @@ fn newest_in(dir: &Path) -> Result<Portable, Failure> {
 
 /// Has a running node take a snapshot of at least everything acknowledged so far, and pulls it.
 async fn pull(flags: &Save, peers: &Addresses) -> Result<Portable, Failure> {
-    let servers = Servers { peers: peers.clone(), cluster: flags.cluster, timeout: flags.timeout };
-    // Answered by a leader that a majority has just confirmed: it has applied all there is.
-    verbs::client(&servers).get(Bytes::new()).await?;
     let connections = Connections::new(
         Arc::new(Tcp),
         flags.cluster,
         peers.0.clone(),
         u64::from(std::process::id()),
     );
-    let budget = servers.budget();
+    let budget = Duration::from_millis(flags.timeout);
+    let mut client = Client::new(connections.clone(), u64::from(std::process::id()));
+    client.budget = budget;
+    // Answered by a leader that a majority has just confirmed: it has applied all there is.
+    client.get(Bytes::new()).await?;
     let (node, covering) = source(flags, &connections).await?;
     for _ in 0..ATTEMPTS {
         let deadline = Instant::now() + budget;

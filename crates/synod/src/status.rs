@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use kvpaxos::{Connections, service::NodeStatus};
+use kvpaxos::service::NodeStatus;
 use protocol::NodeId;
 use serde_json::json;
 
 use crate::{
-    cli::{Format, Servers},
+    cli::{Format, Servers, StoreKind},
     failure::{Exit, Failure},
+    pb,
     print::{self, Mood},
-    verbs,
+    store::{Connections, Site},
 };
 
 /// Asks every node how it is, and says what that means for the store.
@@ -18,17 +19,24 @@ use crate::{
 /// # Errors
 ///
 /// If no node can be reached.
-pub async fn run(servers: &Servers, format: Format) -> Result<(), Failure> {
-    report(&verbs::connections(servers, 1), servers.budget(), format).await
+pub async fn run(servers: &Servers, (store, format): (StoreKind, Format)) -> Result<(), Failure> {
+    of(&Site::of(store, servers)?, servers.budget(), format).await
 }
 
-/// The same, over connections that are there already; each node may take `limit` to answer.
+/// The same of a store that is known already; each node may take `limit` to answer.
 ///
 /// # Errors
 ///
-/// If no node can be reached.
-pub async fn report(
-    connections: &Connections,
+/// If nobody can be reached.
+pub async fn of(site: &Site, limit: Duration, format: Format) -> Result<(), Failure> {
+    match (site, site.connections(1)) {
+        (_, Connections::Kv(connections)) => report(&connections, limit, format).await,
+        (site, Connections::Pb(connections)) => pb::report(&connections, site, limit, format).await,
+    }
+}
+
+async fn report(
+    connections: &kvpaxos::Connections,
     limit: Duration,
     format: Format,
 ) -> Result<(), Failure> {

@@ -4,6 +4,7 @@
 //! that has it, and nothing else is. A test walks the tree and holds every flag to it.
 
 mod node;
+mod pair;
 mod store;
 mod trial;
 
@@ -13,7 +14,10 @@ mod tests;
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 
 pub use node::{Init, Kv};
-pub use store::{Cas, Expected, Key, Keys, Load, On, Pairs, Scan, Servers, Shape, Shell, Write};
+pub use pair::{Pb, PbServe, PbWhat, View, ViewServe, ViewWhat, Views};
+pub use store::{
+    Cas, Expected, Key, Keys, Load, On, Pairs, Scan, Servers, Shape, Shell, StoreKind, Write,
+};
 pub use trial::{Bench, Chaos, Check, CheckWhat, Demo, Mix};
 
 use crate::{logtool::LogTool, snapshottool::SnapshotTool};
@@ -35,6 +39,9 @@ pub struct Cli {
     /// How results are printed: a table on a terminal, plain when they are piped.
     #[arg(short, long, global = true, env = "SYNOD_OUTPUT", value_name = "FORMAT")]
     pub output: Option<Format>,
+    /// What kind of store is meant, by the verbs that talk to one.
+    #[arg(long, global = true, env = "SYNOD_STORE", value_name = "KIND", default_value = "kv")]
+    pub store: StoreKind,
     /// What to do.
     #[command(subcommand)]
     pub verb: Verb,
@@ -63,6 +70,12 @@ pub enum Verb {
     /// Run one node of a key/value store.
     #[command(after_help = node::KV)]
     Kv(Kv),
+    /// Run the service that says which server is primary and which is backup, or look at it.
+    #[command(after_help = pair::VIEW)]
+    View(View),
+    /// Run one server of a primary/backup store, or look at such a store.
+    #[command(after_help = pair::PB)]
+    Pb(Pb),
     /// Set a key.
     #[command(after_help = store::PUT)]
     Put(On<Write>),

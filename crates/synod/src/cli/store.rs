@@ -4,14 +4,26 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum, builder::FalseyValueParser};
 
-use crate::settings::Addresses;
+use crate::settings::{Addresses, Place};
+
+/// What a store is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StoreKind {
+    /// Replicas that agree by Paxos: `synod kv`.
+    Kv,
+    /// A primary and a backup: `synod pb`. It has put, append, get, delete and status.
+    Pb,
+}
 
 /// Which store to talk to.
 #[derive(Args, Clone, Debug)]
 pub struct Servers {
     /// The nodes of the store: 1=127.0.0.1:7001,2=...
     #[arg(long, env = "SYNOD_PEERS")]
-    pub peers: Addresses,
+    pub peers: Option<Addresses>,
+    /// The view service of the store, with --store pb: HOST:PORT.
+    #[arg(long, env = "SYNOD_VIEW", value_name = "ADDR")]
+    pub view: Option<Place>,
     /// The number that all nodes of one installation share.
     #[arg(long, env = "SYNOD_CLUSTER", default_value_t = 1)]
     pub cluster: u64,
@@ -43,6 +55,7 @@ pub(super) const STATUS: &str = "\
 Examples:
   synod status --peers 1=127.0.0.1:7001,2=127.0.0.1:7002,3=127.0.0.1:7003
   SYNOD_PEERS=1=127.0.0.1:7001 synod status -o json
+  synod --store pb status --view 127.0.0.1:7100      the same as synod pb status
 
 CHOSEN, APPLIED and FLOOR are places in the log: what a majority agreed on, what this node has
 carried out, what it has forgotten. LAG is how far it is behind what it knows to be chosen.";
@@ -58,6 +71,7 @@ pub(super) const GET: &str = "\
 Examples:
   synod get greeting
   synod get greeting -o json           with its version, for cas --if-version
+  synod --store pb get greeting --view 127.0.0.1:7100
 
 Piped, the value is written as it is, with a line's end behind it.";
 
@@ -80,7 +94,7 @@ Examples:
   synod put greeting \"good morning\"
   synod put picture - < picture.png
 
-What it prints is the key's new version. A value that begins with a dash and is no number stands
+What it prints is the key's new version; a primary/backup store has none. A value that begins with a dash and is no number stands
 behind --, as in: synod put greeting -- --hello--";
 
 pub(super) const APPEND: &str = "\

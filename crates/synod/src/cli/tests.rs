@@ -11,7 +11,10 @@ fn deeds(command: &Command, called: &str) -> Vec<(String, Command)> {
         .filter(|below| below.get_name() != "help")
         .flat_map(|below| deeds(below, &format!("{called} {}", below.get_name())))
         .collect();
-    if below.is_empty() { vec![(called.to_owned(), command.clone())] } else { below }
+    // What has verbs below it may do something by itself as well, unless it asks for one of them.
+    let asks = !below.is_empty() && command.is_subcommand_required_set();
+    let own = (!asks).then(|| (called.to_owned(), command.clone()));
+    own.into_iter().chain(below).collect()
 }
 
 fn tree() -> Vec<(String, Command)> {

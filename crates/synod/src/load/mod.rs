@@ -22,17 +22,21 @@ use std::{
     fs::File,
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use bytes::Bytes;
-use kvpaxos::Client;
+use kvpaxos::{Client, Connections};
+use net::Tcp;
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinSet};
 
 use crate::{
-    cli::{self, Format, Servers},
+    cli::{self, Format, Servers, StoreKind},
     failure::{Exit, Failure},
-    print, verbs,
+    print,
+    settings::Addresses,
+    store,
 };
 use journal::Journal;
 use lines::{Batch, Lines, Span};
@@ -57,9 +61,14 @@ const MOST_CLIENTS: usize = 256;
 ///
 /// If a line cannot be loaded, the store cannot be reached, or it was interrupted. What is
 /// certainly loaded is in the journal then.
-pub async fn run(flags: &cli::Load, servers: &Servers, format: Format) -> Result<(), Failure> {
+pub async fn run(
+    flags: &cli::Load,
+    servers: &Servers,
+    (kind, format): (StoreKind, Format),
+) -> Result<(), Failure> {
+    let peers = store::kv_only(kind, "load", servers)?;
     let Input { input, name, total } = Input::open(&flags.file)?;
-    let store = format!("{} {}", servers.cluster, servers.peers);
+    let store = format!("{} {}", servers.cluster, peers);
     let mut journal = match journal_path(flags) {
         Some(path) => Journal::open(&path, &store, flags.restart)?,
         None => Journal::nowhere(),
@@ -70,7 +79,7 @@ pub async fn run(flags: &cli::Load, servers: &Servers, format: Format) -> Result
     }
     let mut progress = Progress::new(flags.progress, total, before);
     let batches = read(Lines::new(input, &name, flags.format, flags.batch), &journal)?;
-    let mut work = Work::new(flags, servers, &mut journal);
+    let mut work = Work::new(flags, (servers, peers), &mut journal);
     let ended = tokio::select! {
         ended = work.all(batches, &mut progress) => ended,
         _ = tokio::signal::ctrl_c() => Err(Failure::new(Exit::Unknown, "interrupted")),
@@ -195,11 +204,17 @@ struct Work<'a> {
 }
 
 impl<'a> Work<'a> {
-    fn new(flags: &cli::Load, servers: &Servers, journal: &'a mut Journal) -> Self {
+    fn new(
+        flags: &cli::Load,
+        (servers, peers): (&Servers, &Addresses),
+        journal: &'a mut Journal,
+    ) -> Self {
+        let connect =
+            |seed| Connections::new(Arc::new(Tcp), servers.cluster, peers.0.clone(), seed);
         let count = flags.clients.clamp(1, MOST_CLIENTS);
         let seed = u64::from(std::process::id()) << 16;
         let shared: Vec<_> = (0..count.div_ceil(PER_CONNECTION) as u64)
-            .map(|number| verbs::connections(servers, seed ^ number))
+            .map(|number| connect(seed ^ number))
             .collect();
         let clients = (0..count).map(|number| {
             let connections = shared[number % shared.len()].clone();

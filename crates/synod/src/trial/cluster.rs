@@ -47,7 +47,7 @@ impl Cluster {
     ///
     /// If no ports are free.
     pub fn threads(dir: &Path, count: u16) -> Result<Self, Failure> {
-        let peers = free_addresses(count)?;
+        let peers = free_addresses(1..=count)?;
         let settings: BTreeMap<_, _> = peers
             .0
             .keys()

@@ -2,18 +2,18 @@
 
 mod many;
 
-use std::{io::Read, slice, sync::Arc};
+use std::{io::Read, slice};
 
 use bytes::Bytes;
 use clap::Subcommand;
-use kvpaxos::{Client, Connections, Expect, Version};
-use net::Tcp;
+use kvpaxos::{Expect, Version};
 use serde_json::json;
 
 use crate::{
-    cli::{Cas, Format, Key, Keys, Pairs, Scan, Servers, Write},
+    cli::{Cas, Format, Key, Keys, Pairs, Scan, Write},
     failure::{Exit, Failure},
     print,
+    store::{Client, lacks},
 };
 
 /// What a client of a store can be told to do, from the command line or at a prompt.
@@ -37,22 +37,6 @@ pub enum Deed {
     ScanAll(Scan),
 }
 
-/// Connections to the store that these flags name. `seed` differs from client to client.
-#[must_use]
-pub fn connections(servers: &Servers, seed: u64) -> Connections {
-    Connections::new(Arc::new(Tcp), servers.cluster, servers.peers.0.clone(), seed)
-}
-
-/// A client of the store that these flags name.
-#[must_use]
-pub fn client(servers: &Servers) -> Client {
-    // Differs from call to call, so that one command does not always ask the same node first.
-    let seed = u64::from(std::process::id());
-    let mut client = Client::new(connections(servers, seed), seed);
-    client.budget = servers.budget();
-    client
-}
-
 impl Deed {
     /// The keys it names.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
@@ -65,6 +49,21 @@ impl Deed {
             Self::ScanAll(_) => (&[], &[], 1),
         };
         one.iter().chain(every.iter().step_by(step)).map(String::as_str)
+    }
+
+    /// Whether a primary/backup store has it.
+    ///
+    /// # Errors
+    ///
+    /// If not: one sentence.
+    pub fn is_for_pairs(&self) -> Result<(), Failure> {
+        match self {
+            Self::Put(_) | Self::Append(_) | Self::Get(_) | Self::Delete(_) => Ok(()),
+            Self::Cas(_) => Err(lacks("cas")),
+            Self::Mget(_) => Err(lacks("mget")),
+            Self::Mset(_) => Err(lacks("mset")),
+            Self::ScanAll(_) => Err(lacks("scan-all")),
+        }
     }
 
     /// Fills in what stands on standard input: a value of `-`.
@@ -123,10 +122,10 @@ impl Filled {
             }
             Deed::Get(what) => get(client, what, format).await,
             Deed::Delete(what) => delete(client, what, format).await,
-            Deed::Cas(what) => cas(client, what, value(&what.value), format).await,
-            Deed::Mget(what) => many::get(client, &what.keys, format).await,
-            Deed::Mset(what) => many::set(client, &what.pairs, format).await,
-            Deed::ScanAll(what) => many::scan(client, what, format).await,
+            Deed::Cas(what) => cas(client.kv("cas")?, what, value(&what.value), format).await,
+            Deed::Mget(what) => many::get(client.kv("mget")?, &what.keys, format).await,
+            Deed::Mset(what) => many::set(client.kv("mset")?, &what.pairs, format).await,
+            Deed::ScanAll(what) => many::scan(client.kv("scan-all")?, what, format).await,
         }
     }
 }
@@ -135,7 +134,14 @@ fn bytes(text: &str) -> Bytes {
     Bytes::copy_from_slice(text.as_bytes())
 }
 
-fn written(format: Format, version: Version) -> Result<(), Failure> {
+fn written(format: Format, version: Option<Version>) -> Result<(), Failure> {
+    let Some(version) = version else {
+        return match format {
+            Format::Json => print::json(&json!({"written": true})),
+            Format::Plain => Ok(()),
+            Format::Table => print::line("ok"),
+        };
+    };
     match format {
         Format::Json => print::json(&json!({"version": version.0.to_string()})),
         Format::Plain => print::line(version.0.to_string()),
@@ -150,8 +156,11 @@ async fn get(client: &mut Client, what: &Key, format: Format) -> Result<(), Fail
     };
     match format {
         Format::Json => {
-            let (value, version) = (histcheck::spell(&value), version.0.to_string());
-            print::json(&json!({"key": what.key, "value": value, "version": version}))
+            let mut found = json!({"key": what.key, "value": histcheck::spell(&value)});
+            if let Some(version) = version {
+                found["version"] = json!(version.0.to_string());
+            }
+            print::json(&found)
         }
         Format::Plain => print::line(value),
         Format::Table => print::line(print::text(&value)),
@@ -170,14 +179,19 @@ async fn delete(client: &mut Client, what: &Key, format: Format) -> Result<(), F
     }
 }
 
-async fn cas(client: &mut Client, what: &Cas, value: Bytes, format: Format) -> Result<(), Failure> {
+async fn cas(
+    client: &mut kvpaxos::Client,
+    what: &Cas,
+    value: Bytes,
+    format: Format,
+) -> Result<(), Failure> {
     let expect = match (&what.expected.expect, what.expected.version) {
         (Some(value), _) => Expect::Value(bytes(value)),
         (None, Some(version)) => Expect::Version(Version(version)),
         (None, None) => Expect::Absent,
     };
     match client.cas(bytes(&what.key), expect, value).await? {
-        Ok(version) => written(format, version),
+        Ok(version) => written(format, Some(version)),
         Err(found) => {
             let has = found.map_or("is not there".to_owned(), |v| format!("has version {}", v.0));
             let why = format!(

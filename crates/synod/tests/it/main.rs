@@ -12,6 +12,8 @@ mod load;
 
 mod processes;
 
+mod pair;
+
 mod pty;
 
 mod readme;
@@ -19,6 +21,8 @@ mod readme;
 mod refusals;
 
 mod shell;
+
+mod survival;
 
 mod tool;
 

@@ -120,7 +120,7 @@ fn a_full_disk_ends_the_node_and_loses_nothing() {
     let data = dir.path().join("node");
     let data = data.to_str().expect("a name");
     assert_eq!(code(&synod(&["init", "--id", "1", "--data", data])), 0);
-    let peers = synod::processes::free_addresses(1).expect("a port").to_string();
+    let peers = synod::processes::free_addresses(1..=1).expect("a port").to_string();
     // A limit on the size of files, set while the node runs, stands in for a disk without room.
     let script = format!("trap '' XFSZ; exec {SYNOD} kv --id 1 --peers {peers} --data {data}");
     let said = dir.path().join("said");

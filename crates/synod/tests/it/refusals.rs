@@ -29,7 +29,7 @@ fn a_store_that_is_not_there_was_certainly_not_changed() {
 fn a_directory_that_is_not_this_nodes_is_refused() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = |name: &str| dir.path().join(name).to_str().expect("a name").to_owned();
-    let peers = synod::processes::free_addresses(2).expect("ports").to_string();
+    let peers = synod::processes::free_addresses(1..=2).expect("ports").to_string();
     let kv = |id: &str, data: &str, more: &[&str]| {
         synod(&[&["kv", "--id", id, "--peers", &peers, "--data", data], more].concat())
     };
@@ -60,7 +60,7 @@ fn damage_is_told_apart_from_the_wrong_place() {
             fs::write(entry.path(), bytes).expect("written");
         }
     }
-    let peers = synod::processes::free_addresses(1).expect("a port").to_string();
+    let peers = synod::processes::free_addresses(1..=1).expect("a port").to_string();
     refused(&synod(&["kv", "--id", "1", "--peers", &peers, "--data", name]), 7, name);
 }
 

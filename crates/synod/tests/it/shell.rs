@@ -138,7 +138,7 @@ fn a_prompt_completes_remembers_and_survives_mistakes() {
 fn ctrl_c_stops_a_command_and_not_the_shell() {
     let dir = tempfile::tempdir().expect("a directory");
     // Nobody is there: the command waits for its time, which is long.
-    let peers = synod::processes::free_addresses(1).expect("a port").to_string();
+    let peers = synod::processes::free_addresses(1..=1).expect("a port").to_string();
     let history = dir.path().join("none");
     let variables =
         [("SYNOD_TIMEOUT", "600000"), ("SYNOD_HISTORY_FILE", history.to_str().expect("a name"))];
