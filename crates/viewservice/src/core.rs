@@ -113,7 +113,7 @@ impl ViewService {
         if self.safety.view.number != before.number {
             self.since = now;
             if ping.lost_backup && before.role(ping.member()) == Role::Primary {
-                self.roll.lost(now, &before);
+                self.roll.lost(now, &before, server.member.node);
             }
             fx.output(self.safety.view.clone());
         }

@@ -26,7 +26,7 @@ const FRESH: Duration = PING_INTERVAL.saturating_mul(2);
 /// A name is taken while a life under it was heard within one and a half intervals.
 const TAKEN: Duration = Duration::from_millis(150);
 
-/// A backup that its primary reported lost is not appointed again for so long: both reach the
+/// A backup that its primary reported lost is not given to it again for so long: both reach the
 /// service, but not each other, and trying at once would change the view without end.
 pub const COOLING: Duration = Duration::from_secs(2);
 
@@ -59,8 +59,8 @@ struct Known {
     heard: Time,
     /// The view it named.
     pinged: Option<ViewNum>,
-    /// Reported lost by its primary; not to be appointed before this time.
-    cooling: Time,
+    /// Reported lost by this primary, which is not given it again before this time.
+    cooling: Option<(NodeId, Time)>,
 }
 
 impl Known {
@@ -76,7 +76,7 @@ impl Roll {
         let known = view.servers().map(|server| {
             let server = server.clone();
             let node = server.member.node;
-            (node, Known { server, heard: now, pinged: None, cooling: Time::ZERO })
+            (node, Known { server, heard: now, pinged: None, cooling: None })
         });
         let known: BTreeMap<NodeId, Known> = known.collect();
         let listening = if known.is_empty() { now } else { now.plus(GRACE) };
@@ -116,9 +116,9 @@ impl Roll {
             }
             // A new life has a new beginning.
             Some(known) if known.server.member == member => known.cooling,
-            Some(_) => Time::ZERO,
+            Some(_) => None,
             None if self.known.len() >= MAX_SERVERS => return Err(Refused::TooMany),
-            None => Time::ZERO,
+            None => None,
         };
         let server = ping.server.clone();
         let known = Known { server, heard: now, pinged: Some(ping.view), cooling };
@@ -133,13 +133,13 @@ impl Roll {
         });
     }
 
-    /// The backup of `view` does not answer its primary.
-    pub(super) fn lost(&mut self, now: Time, view: &View) {
+    /// The backup of `view` does not answer its primary, `by`.
+    pub(super) fn lost(&mut self, now: Time, view: &View, by: NodeId) {
         let Some(backup) = &view.backup else { return };
         if let Some(known) = self.known.get_mut(&backup.member.node)
             && known.server.member == backup.member
         {
-            known.cooling = now.plus(COOLING);
+            known.cooling = Some((by, now.plus(COOLING)));
         }
     }
 
@@ -170,7 +170,7 @@ impl Roll {
             known.server.member.node != pinging
                 && view.role(known.server.member) == Role::Idle
                 && known.silent(now) <= FRESH
-                && known.cooling <= now
+                && known.cooling.is_none_or(|(by, until)| by != pinging || until <= now)
         };
         let waiting = self.known.values().filter(fit);
         waiting.min_by_key(|known| known.server.member.incarnation).map(|it| it.server.clone())
