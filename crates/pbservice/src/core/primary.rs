@@ -208,7 +208,7 @@ impl Pb {
                 Admission::Expired => Err(Refused::Expired),
             },
             Request::Get(get) => Ok(Answer::Value(self.state.get(&get.key).cloned())),
-            Request::Status | Request::Forward(_) | Request::View(_) => return,
+            Request::Status | Request::Digest | Request::Forward(_) | Request::View(_) => return,
         };
         if planted::is("answers-a-get-without-its-backup") {
             return fx.answer(caller, Reply::Client(answer));
