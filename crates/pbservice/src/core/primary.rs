@@ -283,6 +283,12 @@ impl Pb {
             return;
         }
         let (piece, covered) = self.state.piece(covered);
+        if covered == Covered::Whole && primary.stream.has_piece() {
+            // From the last piece on everybody waits for the backup: not before it has shown that
+            // it takes what comes. Or each try to reach one that is cut off would cost its clients
+            // as long as it takes to give that up.
+            return;
+        }
         primary.stream.push(now, piece);
         primary.pair = match covered {
             Covered::Whole => Pair::Settling(primary.stream.last()),
