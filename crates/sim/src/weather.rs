@@ -57,6 +57,8 @@ pub enum Fault {
     Cut(NodeId, NodeId),
     /// Nobody's calls reach this node until healed; its own calls are answered.
     Deaf(NodeId),
+    /// Messages to and from this node get lost, per mille each way, until healed.
+    Lossy(NodeId, u64),
     /// Messages flow within each group only, until healed.
     Partition(Vec<Vec<NodeId>>),
     /// Messages from the first to the second take so long, until healed.

@@ -97,6 +97,8 @@ pub struct World<S: Subject> {
     /// How many groups the nodes are in, if they are.
     groups: usize,
     deaf: BTreeSet<NodeId>,
+    /// Nodes whose messages get lost, per mille.
+    lossy: BTreeMap<NodeId, u64>,
     /// Paths on which messages take so long.
     delayed: BTreeMap<(NodeId, NodeId), (Duration, Duration)>,
     /// Calls by peers that wait for an answer: ticket -> caller, its life, call, and who answers.
@@ -134,6 +136,7 @@ impl<S: Subject> World<S> {
             cuts: BTreeSet::new(),
             groups: 0,
             deaf: BTreeSet::new(),
+            lossy: BTreeMap::new(),
             delayed: BTreeMap::new(),
             tickets: BTreeMap::new(),
             next_ticket: PEER_TICKET,
@@ -219,6 +222,7 @@ impl<S: Subject> World<S> {
         self.cuts.clear();
         self.groups = 0;
         self.deaf.clear();
+        self.lossy.clear();
         self.delayed.clear();
         let nodes: Vec<NodeId> = self.nodes.keys().copied().collect();
         for node in nodes {

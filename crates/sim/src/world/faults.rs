@@ -54,6 +54,9 @@ impl<S: Subject> World<S> {
             Fault::Deaf(node) => {
                 self.deaf.insert(*node);
             }
+            Fault::Lossy(node, loss) => {
+                self.lossy.insert(*node, *loss);
+            }
             Fault::Delay(from, to, between) => {
                 self.delayed.insert((*from, *to), *between);
             }
@@ -61,6 +64,7 @@ impl<S: Subject> World<S> {
                 self.cuts.clear();
                 self.groups = 0;
                 self.deaf.clear();
+                self.lossy.clear();
                 self.delayed.clear();
             }
             Fault::Pause(node, length) => {

@@ -92,7 +92,8 @@ impl<S: Subject> World<S> {
             self.toll.three_groups += u64::from(self.groups > 2);
             return Vec::new();
         }
-        if self.rng.chance(climate.loss) {
+        let own = [from, to].into_iter().filter_map(|node| self.lossy.get(&node)).max();
+        if self.rng.chance(climate.loss.max(own.copied().unwrap_or_default())) {
             self.toll.lost += 1;
             return Vec::new();
         }
