@@ -11,13 +11,18 @@ use std::{
 
 use sim::Trouble;
 
-use crate::day;
+use crate::{
+    day::{self, Done},
+    pb,
+};
 
 /// Who should catch a bug.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hunter {
     /// A replicated store in the weather.
     Store,
+    /// A primary and its backup in the weather.
+    Pair,
     /// Every crash image of every small workload of a log.
     CrashImages,
     /// Failed syncs.
@@ -29,7 +34,7 @@ pub enum Hunter {
 }
 
 /// Every planted bug and who should catch it.
-pub const BUGS: [(&str, Hunter); 19] = [
+pub const BUGS: [(&str, Hunter); 28] = [
     ("promise-not-saved", Hunter::Store),
     ("speak-before-sync", Hunter::Store),
     ("counts-own-vote-unsaved", Hunter::Store),
@@ -45,6 +50,15 @@ pub const BUGS: [(&str, Hunter); 19] = [
     ("runs-duplicates", Hunter::Store),
     ("deposed-leader-reads", Hunter::Store),
     ("retries-under-a-new-number", Hunter::Store),
+    ("promotes-without-acknowledgement", Hunter::Pair),
+    ("promotes-an-idle-server", Hunter::Pair),
+    ("rewinds-the-view-after-restart", Hunter::Pair),
+    ("forgets-the-table-on-transfer", Hunter::Pair),
+    ("answers-a-get-without-its-backup", Hunter::Pair),
+    ("applies-a-forward-twice", Hunter::Pair),
+    ("takes-a-forward-of-an-old-view", Hunter::Pair),
+    ("acknowledges-during-transfer", Hunter::Pair),
+    ("repeats-under-a-new-number", Hunter::Pair),
     ("fsync-failure-believed", Hunter::FailedSyncs),
     ("mid-log-rot-as-torn-tail", Hunter::Rot),
     ("stale-records-of-recycled-segment", Hunter::StaleRecords),
@@ -64,7 +78,8 @@ pub struct Caught {
 #[must_use]
 pub fn hunt(hunter: Hunter, limit: Duration) -> Option<Caught> {
     match hunter {
-        Hunter::Store => store(limit),
+        Hunter::Store => days("the store in the weather", day::run, limit),
+        Hunter::Pair => days("the pair in the weather", pb::day::run, limit),
         Hunter::CrashImages => log("crash images", || wal::suite::hunt_crash_images(3)),
         Hunter::FailedSyncs => log("failed syncs", wal::suite::hunt_fsync_failure),
         Hunter::Rot => log("rot", wal::suite::hunt_rot),
@@ -72,12 +87,12 @@ pub fn hunt(hunter: Hunter, limit: Duration) -> Option<Caught> {
     }
 }
 
-/// The seeds of the volume test, one after the other.
-fn store(limit: Duration) -> Option<Caught> {
+/// The seeds of a volume test, one after the other.
+fn days(who: &str, run: impl Fn(u64) -> Result<Done, Trouble>, limit: Duration) -> Option<Caught> {
     let begun = Instant::now();
     (0..).take_while(|_| begun.elapsed() < limit).find_map(|seed| {
-        let Trouble { what, .. } = day::run(seed).err()?;
-        Some(Caught { by: format!("the store in the weather: {}", name(&what)), seeds: seed + 1 })
+        let Trouble { what, .. } = run(seed).err()?;
+        Some(Caught { by: format!("{who}: {}", name(&what)), seeds: seed + 1 })
     })
 }
 
@@ -93,5 +108,8 @@ fn log(name: &str, hunt: impl FnOnce() -> Result<wal::suite::Report, String>) ->
 /// The name of an invariant without what is different from day to day.
 fn name(what: &str) -> &str {
     let line = what.lines().next().unwrap_or_default();
-    if line.starts_with('S') { line.split(':').next().unwrap_or(line) } else { line }
+    let mut letters = line.chars();
+    let numbered = letters.next().is_some_and(|it| matches!(it, 'S' | 'V' | 'P'))
+        && letters.next().is_some_and(|it| it.is_ascii_digit());
+    if numbered { line.split(':').next().unwrap_or(line) } else { line }
 }

@@ -32,8 +32,8 @@
 //! # Reading order
 //!
 //! [`shape`] says what kind of day it is, [`kv`] is the world's subject with its clients and
-//! disks, [`verdict`] judges the end, [`day`] runs one seed, [`rare`] counts what hardly ever
-//! happens, [`topology`] lists kinds of days, [`mod@soak`] runs many, [`mod@trace`] keeps their whole story, [`mod@play`]
+//! disks, [`verdict`] judges the end, [`day`] runs one seed; [`pb`] is all that once more for a view
+//! service, a primary and its backup. [`rare`] counts what hardly ever happens, [`topology`] lists kinds of days, [`mod@soak`] runs many, [`mod@trace`] keeps their whole story, [`mod@play`]
 //! and [`scene`] are for days with a script, [`hunt`] goes after planted bugs.
 
 pub mod shape;
@@ -43,6 +43,8 @@ pub mod kv;
 pub mod verdict;
 
 pub mod day;
+
+pub mod pb;
 
 pub mod rare;
 

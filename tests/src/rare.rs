@@ -1,7 +1,5 @@
 //! What hardly ever happens, and must have happened before a volume of seeds is worth anything.
 
-use std::fmt;
-
 /// A rare state that somebody came through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sight {
@@ -57,11 +55,44 @@ pub enum Sight {
     TwinCompared,
     /// A message came to a twin twice and changed nothing.
     RepeatHarmless,
+    /// A primary heard from its backup that its view was over.
+    PrimaryFenced,
+    /// A client was told that its request may have happened.
+    ClientInterrupted,
+    /// A client asked a server that is not the primary.
+    NotPrimary,
+    /// A piece of a state was sent again after a call had failed.
+    PieceSentAgain,
+    /// A primary was gone while the last piece of its state was on its way.
+    GoneAtLastPiece,
+    /// A backup was promoted that had been handed nothing behind the last piece.
+    PromotedAtLastPiece,
+    /// A request that came again was answered from a table that travelled.
+    AnsweredFromTransferred,
+    /// A primary came back with its disk and went on.
+    HeirResumed,
+    /// A backup came back with its disk and took over.
+    HeirTookOver,
+    /// A primary came back empty, and its backup took over at once.
+    CameBackEmpty,
+    /// A backup was reported lost.
+    BackupLost,
+    /// A forward of an old view was refused.
+    StaleForward,
+    /// A server lost power while it wrote its state down again.
+    CheckpointCut,
+    /// The view service lost power and went on with the view it had.
+    ServiceRestarted,
+    /// The only data was lost for ever, and nobody answered any more.
+    DataLost,
 }
 
 impl Sight {
-    /// Every sight.
-    pub const ALL: [Self; 26] = [
+    /// How many there are.
+    const COUNT: usize = Self::DataLost as usize + 1;
+
+    /// What a replicated store must have come through.
+    pub const STORE: [Self; 26] = [
         Self::SecondLeaderChose,
         Self::HoleFilled,
         Self::SnapshotTaken,
@@ -82,6 +113,36 @@ impl Sight {
         Self::MessageLost,
         Self::ThreeGroups,
         Self::DeafMissed,
+        Self::DelayedPath,
+        Self::TornWrite,
+        Self::SlowNode,
+        Self::DiskGone,
+        Self::TwinCompared,
+        Self::RepeatHarmless,
+    ];
+
+    /// What a primary and its backup must have come through.
+    pub const PAIR: [Self; 26] = [
+        Self::PrimaryFenced,
+        Self::ClientInterrupted,
+        Self::NotPrimary,
+        Self::PieceSentAgain,
+        Self::GoneAtLastPiece,
+        Self::PromotedAtLastPiece,
+        Self::AnsweredFromMemory,
+        Self::AnsweredFromTransferred,
+        Self::HeirResumed,
+        Self::HeirTookOver,
+        Self::CameBackEmpty,
+        Self::BackupLost,
+        Self::StaleForward,
+        Self::CheckpointCut,
+        Self::LogShortened,
+        Self::ServiceRestarted,
+        Self::DataLost,
+        Self::AllDown,
+        Self::GivenUp,
+        Self::MessageLost,
         Self::DelayedPath,
         Self::TornWrite,
         Self::SlowNode,
@@ -120,13 +181,34 @@ impl Sight {
             Self::DiskGone => "start refused without a disk",
             Self::TwinCompared => "state compared with a twin's",
             Self::RepeatHarmless => "repeated message changed nothing",
+            Self::PrimaryFenced => "primary fenced by its backup",
+            Self::ClientInterrupted => "client interrupted",
+            Self::NotPrimary => "client sent away by a server that is not primary",
+            Self::PieceSentAgain => "transfer cut and resumed",
+            Self::GoneAtLastPiece => "primary gone with the last piece on its way",
+            Self::PromotedAtLastPiece => "backup promoted right behind the last piece",
+            Self::AnsweredFromTransferred => "same request answered from a table that travelled",
+            Self::HeirResumed => "primary resumed with its disk",
+            Self::HeirTookOver => "backup back with its disk took over",
+            Self::CameBackEmpty => "primary came back empty, backup promoted",
+            Self::BackupLost => "backup reported lost",
+            Self::StaleForward => "forward of an old view refused",
+            Self::CheckpointCut => "power lost during a checkpoint of the state",
+            Self::ServiceRestarted => "view service restarted",
+            Self::DataLost => "only data lost, nobody answered",
         }
     }
 }
 
 /// How often each was seen.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rare([u64; Sight::ALL.len()]);
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rare([u64; Sight::COUNT]);
+
+impl Default for Rare {
+    fn default() -> Self {
+        Self([0; Sight::COUNT])
+    }
+}
 
 impl Rare {
     /// It was seen.
@@ -152,17 +234,16 @@ impl Rare {
         }
     }
 
-    /// What was never seen.
-    pub fn missing(&self) -> impl Iterator<Item = Sight> + '_ {
-        Sight::ALL.into_iter().filter(|sight| self.count(*sight) == 0)
+    /// What of this was never seen.
+    pub fn missing(&self, wanted: &[Sight]) -> Vec<&'static str> {
+        let missing = wanted.iter().filter(|sight| self.count(**sight) == 0);
+        missing.map(|sight| sight.name()).collect()
     }
-}
 
-impl fmt::Display for Rare {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for sight in Sight::ALL {
-            writeln!(f, "{:>10}  {}", self.count(sight), sight.name())?;
-        }
-        Ok(())
+    /// How often each of these was seen, a line each.
+    #[must_use]
+    pub fn table(&self, wanted: &[Sight]) -> String {
+        let line = |sight: &Sight| format!("{:>10}  {}\n", self.count(*sight), sight.name());
+        wanted.iter().map(line).collect()
     }
 }

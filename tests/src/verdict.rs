@@ -90,12 +90,12 @@ fn compare(upto: u64, machine: &Sessions<Store>, image: &Bytes) -> Result<(), St
 }
 
 /// S20 exactly once: in every key that was only appended to, each acknowledged append is there
-/// once, and each unknown one at most once.
+/// once, and each unknown one at most once. `value` is what the store holds under a key.
 ///
 /// # Errors
 ///
 /// The append that is missing, there twice, or nobody's.
-pub fn tokens(history: &[Operation], store: &Store) -> Result<u64, String> {
+pub fn tokens(history: &[Operation], value: impl Fn(&[u8]) -> Bytes) -> Result<u64, String> {
     let mut keys = BTreeMap::<&[u8], Vec<&Operation>>::new();
     let mut others = BTreeSet::<&[u8]>::new();
     for operation in history {
@@ -109,9 +109,7 @@ pub fn tokens(history: &[Operation], store: &Store) -> Result<u64, String> {
     }
     let mut checked = 0;
     for (key, appends) in keys.iter().filter(|(key, _)| !others.contains(*key)) {
-        let empty = Bytes::new();
-        let value = store.get(key).map_or(&empty, |(value, _)| value);
-        each_once(value, b']', appends).map_err(|why| format!("S2 or S20: {why}"))?;
+        each_once(&value(key), b']', appends).map_err(|why| format!("S2 or S20: {why}"))?;
         checked += appends.len() as u64;
     }
     Ok(checked)
@@ -151,7 +149,8 @@ pub fn linearizable(history: &[Operation]) -> Result<(), String> {
 pub fn judge(kv: &Kv) -> Result<Replayed, String> {
     let (replayed, store) = replay(kv)?;
     let record = kv.clients.record();
-    tokens(&record, &store)?;
+    let value = |key: &[u8]| store.get(key).map(|(value, _)| value.clone()).unwrap_or_default();
+    tokens(&record, value)?;
     linearizable(&record)?;
     Ok(replayed)
 }

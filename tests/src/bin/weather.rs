@@ -11,7 +11,7 @@ use std::{
 
 use sim::{Trouble, shrink};
 use synod_tests::{
-    day::{self, Done},
+    day::Done,
     digest,
     hunt::{BUGS, hunt},
     play::{self, Line, replay, seeds},
@@ -135,12 +135,12 @@ impl Wanted {
                 }
             }
         }
-        summary(&sum, &rare, begun.elapsed());
+        summary(&sum, &rare.table(self.topology.sights()), begun.elapsed());
         ExitCode::SUCCESS
     }
 }
 
-fn summary(days: &[Done], rare: &Rare, took: Duration) {
+fn summary(days: &[Done], rare: &str, took: Duration) {
     let median = |figure: fn(&Done) -> u64| {
         let mut figures: Vec<u64> = days.iter().map(figure).collect();
         figures.sort_unstable();
@@ -171,11 +171,11 @@ fn report(topology: Topology, seed: u64, trouble: &Trouble) {
     println!("seed {seed} fails at {}: {}: {}", trouble.at, trouble.node, trouble.what);
     let kind = |what: &str| what.split(':').next().unwrap_or_default().to_owned();
     let fails = |plan: &sim::Plan| {
-        day::live(topology.shape(seed), plan.clone(), None)
-            .is_err_and(|other| kind(&other.what) == kind(&trouble.what))
+        let ended = topology.live(seed, plan.clone(), None);
+        ended.is_err_and(|other| kind(&other.what) == kind(&trouble.what))
     };
     let small = shrink(topology.plan(seed), SHRINK_TRIES, fails);
-    println!("{:?}", topology.shape(seed));
+    println!("{}", topology.shape(seed));
     println!("{:?}", small.climate);
     println!("it fails the same way with these faults alone:");
     for (at, fault) in &small.faults {
@@ -187,7 +187,7 @@ fn report(topology: Topology, seed: u64, trouble: &Trouble) {
 /// Runs one day and prints everything that happened.
 fn whole_story(topology: Topology, seed: u64) -> ExitCode {
     let mut transcript = Vec::new();
-    let ended = day::live(topology.shape(seed), topology.plan(seed), Some(&mut transcript));
+    let ended = topology.live(seed, topology.plan(seed), Some(&mut transcript));
     for line in transcript {
         println!("{line}");
     }

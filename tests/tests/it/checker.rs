@@ -10,7 +10,7 @@ use histcheck::{
 };
 use protocol::Rng;
 use sim::Scenario;
-use synod_tests::{day, kv::Kv, scene, topology};
+use synod_tests::{day, kv::Kv, scene, shape::Shape};
 
 /// Longer than any of these histories takes.
 const LONG: Duration = Duration::from_secs(60);
@@ -29,8 +29,7 @@ fn op(id: u64, client: u64, call: u64, action: Action) -> Operation {
 
 /// What happened in a real day of the store, as its clients heard it.
 fn of_a_day(seed: u64) -> Vec<Operation> {
-    let storm = topology::ALL[0];
-    let mut world = Kv::world(storm.shape(seed), storm.plan(seed));
+    let mut world = Kv::world(Shape::of_seed(seed), day::plan(seed));
     world.run(day::REST).expect("a sound day");
     world.subject.clients.record()
 }

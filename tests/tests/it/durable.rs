@@ -73,7 +73,7 @@ fn s8_9_09_no_promise_is_lost_and_no_ballot_used_twice() {
     play(name, 0..150, figure, |seed| {
         let mut shape = Shape::of_seed(seed);
         shape.timeout = Some(Duration::from_millis(20 << (seed % 3)));
-        let plan = power_cuts(seed, &shape);
+        let plan = power_cuts(seed, &shape.nodes());
         let done = day::live(shape, plan, None)?;
         let crashes = done.crashes;
         Ok((done, crashes))

@@ -24,6 +24,8 @@ mod durable;
 
 mod log_limits;
 
+mod pb_volume;
+
 mod regressions;
 
 mod checker;

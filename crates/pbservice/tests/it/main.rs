@@ -2,7 +2,6 @@
 //! sockets and on disks.
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
-mod digest;
 mod disks;
 mod golden;
 mod hostile;
