@@ -80,6 +80,8 @@ pub struct Clerk {
     exposed: bool,
     /// Whether the try under way carries the change.
     submitting: bool,
+    /// Whether the try under way asks the view service.
+    asking: bool,
     pause: Duration,
     rng: Rng,
 }
@@ -95,6 +97,7 @@ impl Clerk {
             errand: None,
             exposed: false,
             submitting: false,
+            asking: false,
             pause: BACKOFF.0,
             rng: Rng::new(seed),
         }
@@ -138,7 +141,7 @@ impl Clerk {
     }
 
     fn attempt(&mut self, after: Duration) -> Try {
-        self.submitting = false;
+        (self.submitting, self.asking) = (false, self.view.primary.is_none());
         let Some(primary) = &self.view.primary else { return Try { after, ask: Ask::View } };
         let request = match (&self.errand, self.session) {
             (Some(Errand::Get(key)), _) => Request::Get(Get { key: key.clone() }),
@@ -166,15 +169,19 @@ impl Clerk {
                 Next::Try(self.attempt(after))
             }
             Heard::Answer(answer) => self.answered(answer),
-            Heard::Refused(Refused::Busy) => {
-                let after = self.rest();
-                Next::Try(self.attempt(after))
-            }
             Heard::Refused(Refused::Interrupted) | Heard::Silence => {
                 self.expose();
                 self.ask_view()
             }
-            Heard::Refused(Refused::NotPrimary(_)) | Heard::Unreachable => self.ask_view(),
+            // The view service is away. Those who know each other go on without it.
+            Heard::Unreachable if self.asking => {
+                let after = self.rest();
+                Next::Try(self.attempt(after))
+            }
+            // Whoever is busy may have been replaced because of what keeps it busy.
+            Heard::Refused(Refused::NotPrimary(_) | Refused::Busy) | Heard::Unreachable => {
+                self.ask_view()
+            }
             Heard::Refused(Refused::Expired) => {
                 self.session = None;
                 if self.exposed {
@@ -224,7 +231,7 @@ impl Clerk {
 
     /// The view that is known is no good: another one is asked for, after a pause that grows.
     fn ask_view(&mut self) -> Next {
-        self.submitting = false;
+        (self.submitting, self.asking) = (false, true);
         let after = self.rest();
         Next::Try(Try { after, ask: Ask::View })
     }

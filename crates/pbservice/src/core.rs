@@ -158,7 +158,14 @@ impl Pb {
                     let winner = Member { node: self.config.me, incarnation: by };
                     fx.output_free(Output::Superseded(winner));
                 }
-                News::Refused(why) => fx.output_free(Output::Unwelcome(why)),
+                News::Refused(why) => {
+                    if why == viewservice::Refused::Unknown {
+                        // It is not the service that this server's view is of: whoever it makes
+                        // primary knows nothing of this one.
+                        self.fence(now, self.view.number, fx);
+                    }
+                    fx.output_free(Output::Unwelcome(why));
+                }
             },
             Reply::Forwarded(answer) => self.forwarded(now, call, answer, fx),
             Reply::Client(_) | Reply::Status(_) => ignore(Ignored::LateAnswer, fx),

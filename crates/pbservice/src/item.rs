@@ -115,13 +115,14 @@ impl Item {
             Self::Probe | Self::Open { .. } => true,
             Self::Do { change, .. } => change.fits(),
             Self::Begin { opened, uses } => opened.max(uses) <= &MOST_USES,
-            Self::Keys { pairs, .. } => {
+            Self::Keys { pairs, upto } => {
                 let cost = |(key, value): &(Bytes, Bytes)| key.len() + value.len() + PAIR;
                 let before_last: usize = pairs.iter().rev().skip(1).map(cost).sum();
                 let fits = |(key, value): &(Bytes, Bytes)| {
                     key.len() <= MAX_KEY && value.len() <= MAX_VALUE
                 };
-                before_last < PIECE && pairs.iter().all(fits)
+                let bound = upto.as_ref().is_none_or(|key| key.len() <= MAX_KEY);
+                bound && before_last < PIECE && pairs.iter().all(fits)
             }
             Self::Sessions { rows, .. } => {
                 rows.len() <= PIECE_ROWS && rows.iter().all(|row| row.used <= MOST_USES)

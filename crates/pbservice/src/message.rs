@@ -256,14 +256,17 @@ pub enum Ignored {
 /// What a server must never forget, if it has a disk.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
-    /// The first view of all: from this life on there is a whole state, and it begins empty.
+    /// This life has the state that is here, and what the lives before it had. It is durable before
+    /// anybody hears of this life, so what a life that was heard of had is known for certain.
+    Born(Incarnation),
+    /// From this life on there is a whole state, and it begins empty.
     Fresh(Incarnation),
     /// This life is a backup: the state of its primary is going to come, and what is written
     /// before this is void.
     Wiped(Incarnation),
-    /// The state as it is from here on is written down again, in pieces between the operations. It
-    /// has been there since this life.
-    Checkpoint(Incarnation),
+    /// The state as it is from here on is written down again, in pieces between the operations.
+    /// These lives have had it, or less of it.
+    Checkpoint(Vec<Incarnation>),
     /// These happened, in order.
     Items(Vec<Item>),
 }

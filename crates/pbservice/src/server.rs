@@ -117,12 +117,7 @@ impl Node {
         if me == config.service {
             return Err(OpenError::Name(me));
         }
-        let mut past = Vec::with_capacity(records.len());
-        for (lsn, bytes) in (first.0..).zip(&records) {
-            past.push((Lsn(lsn), storage::decode(bytes)?));
-        }
-        drop(records);
-        let saved = Lsn(first.0 - 1 + past.len() as u64);
+        let saved = Lsn(first.0 - 1 + records.len() as u64);
         let listener =
             network.listen(&at).await.map_err(|why| OpenError::Listen { addr: at, why })?;
         let addr = listener.addr();
@@ -133,7 +128,19 @@ impl Node {
             return Err(OpenError::TooLong(config.addr.len()));
         }
         config.durable = wal.is_some();
-        let core = Pb::recover(config, past);
+        // One by one: the log may be several times as large as the state.
+        let mut damaged = None;
+        let decode = |(lsn, bytes): (u64, Vec<u8>)| match storage::decode(&bytes) {
+            Ok(record) => Some((Lsn(lsn), record)),
+            Err(error) => {
+                damaged = Some(error);
+                None
+            }
+        };
+        let core = Pb::recover(config, (first.0..).zip(records).map_while(decode));
+        if let Some(error) = damaged {
+            return Err(error.into());
+        }
 
         let (door, post) = inbox(limits::INBOX);
         let server = net::Server::new(cluster, me);

@@ -84,6 +84,12 @@ impl State {
         Self { covered: Covered::Whole, ..Self::nothing() }
     }
 
+    /// Whether nothing has ever happened to it.
+    #[must_use]
+    pub fn is_untouched(&self) -> bool {
+        self.values.is_empty() && self.sessions.counters() == (0, 0)
+    }
+
     /// Whether everything is here.
     #[must_use]
     pub fn is_whole(&self) -> bool {

@@ -29,7 +29,7 @@ fn ping(stage: &mut Stage<ViewService>, node: u16, life: u64, view: u64, install
     let member = Member { node: NodeId(node), incarnation: Incarnation(life) };
     let server = Server { member, addr: format!("host{node}:4000") };
     let view = ViewNum(view);
-    let ping = Ping { server, view, installed, heir: None, lost_backup: false };
+    let ping = Ping { server, view, installed, heir: Vec::new(), lost_backup: false };
     stage.say(NodeId(node), SERVICE_NODE, Request::Ping(ping));
 }
 

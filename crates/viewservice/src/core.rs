@@ -8,7 +8,7 @@ use protocol::{Caller, Core, Effects, Event, Lsn, Time, planted};
 use crate::{
     message::{Join, Joined, Ping, Pong, Refused, Reply, Request, Status},
     record::Record,
-    view::{MAX_ADDR, Role, View},
+    view::{MAX_ADDR, MAX_LIVES, Role, View},
 };
 
 mod roll;
@@ -101,7 +101,7 @@ impl ViewService {
         if caller.peer() != Some(server.member.node) {
             return Err(Refused::Unproven);
         }
-        if server.addr.len() > MAX_ADDR {
+        if server.addr.len() > MAX_ADDR || ping.heir.len() > MAX_LIVES {
             return Err(Refused::TooLong);
         }
         self.safety.admit(ping)?;

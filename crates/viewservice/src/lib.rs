@@ -82,4 +82,6 @@ pub use message::{
 pub use pinger::{News, PING_INTERVAL, Pinger};
 pub use record::Record;
 pub use server::{Home, Service, Storage};
-pub use view::{Incarnation, MAX_ADDR, Member, Role, SERVICE_NODE, Server, View, ViewNum};
+pub use view::{
+    Incarnation, MAX_ADDR, MAX_LIVES, Member, Role, SERVICE_NODE, Server, View, ViewNum,
+};

@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use protocol::NodeId;
 use serde::{Deserialize, Serialize};
 
-use crate::view::{Incarnation, MAX_ADDR, Member, Role, Server, View, ViewNum};
+use crate::view::{Incarnation, MAX_ADDR, MAX_LIVES, Member, Role, Server, View, ViewNum};
 
 /// A server that has just begun to live wants a name for this life. Its answer burns a number and
 /// does nothing else; only a [`Ping`] under that number makes the life known.
@@ -33,10 +33,11 @@ pub struct Ping {
     /// From the primary of that view: my backup has everything, and I answer nobody without it any
     /// more; or there is no backup. Whoever says this may be replaced.
     pub installed: bool,
-    /// My durable state carries on, without a break, that of every earlier life of this server
-    /// from this incarnation on: what any of them had acknowledged, I have. `None` if I began
-    /// empty.
-    pub heir: Option<Incarnation>,
+    /// Earlier lives of this server whose state I have: the disk that I have is the one that they
+    /// had, and what any of them had acknowledged is on it. Each of them is named, at most
+    /// [`MAX_LIVES`], since a life in between may have been lived elsewhere: without a disk, or
+    /// with another. Empty if I began empty.
+    pub heir: Vec<Incarnation>,
     /// From the primary of that view: my backup has not answered me for too long.
     pub lost_backup: bool,
 }
@@ -48,11 +49,11 @@ impl Ping {
         self.server.member
     }
 
-    /// Whether what `earlier` had is on this life's disk: it is a life of the same server, before
-    /// this one and not before [`heir`](Self::heir).
+    /// Whether what `earlier` had is on this life's disk: it is an earlier life of the same server,
+    /// and one of those that it is [`heir`](Self::heir) of.
     #[must_use]
     pub fn inherits(&self, earlier: Member) -> bool {
-        self.member().outlived(earlier) && self.heir.is_some_and(|from| from <= earlier.incarnation)
+        self.member().outlived(earlier) && self.heir.contains(&earlier.incarnation)
     }
 }
 
@@ -63,8 +64,8 @@ impl fmt::Debug for Ping {
         if self.installed {
             write!(f, ", installed")?;
         }
-        if let Some(heir) = self.heir {
-            write!(f, ", heir of {heir}")?;
+        for (at, heir) in self.heir.iter().enumerate() {
+            write!(f, "{} {heir}", if at == 0 { ", heir of" } else { " and" })?;
         }
         if self.lost_backup {
             write!(f, ", lost its backup")?;
@@ -116,8 +117,10 @@ pub enum Refused {
     /// As many servers are known as may be.
     #[error("{MAX_SERVERS} servers are known, and no more may be")]
     TooMany,
-    /// The address has more than [`MAX_ADDR`] bytes.
-    #[error("the address is longer than {MAX_ADDR} bytes")]
+    /// The address has more than [`MAX_ADDR`] bytes, or it names more than [`MAX_LIVES`] lives.
+    #[error(
+        "the address is longer than {MAX_ADDR} bytes, or it is heir of more than {MAX_LIVES} lives"
+    )]
     TooLong,
 }
 

@@ -20,7 +20,7 @@ pub const PING_INTERVAL: Duration = Duration::from_millis(100);
 pub struct Pinger {
     node: NodeId,
     addr: String,
-    heir: Option<Incarnation>,
+    heir: Vec<Incarnation>,
     incarnation: Option<Incarnation>,
     /// When the next call is due, if none is under way.
     next: Time,
@@ -53,11 +53,11 @@ pub enum News {
 }
 
 impl Pinger {
-    /// A new life of `node`, reached at `addr`, without a name yet. `heir` is the earliest of its
-    /// own lives whose state this one carries on without a break from its disk; `None` for one
-    /// that begins empty.
+    /// A new life of `node`, reached at `addr`, without a name yet. `heir` names its own earlier
+    /// lives whose state this one has, as a [`Ping`] says them; it is empty for one that begins
+    /// empty.
     #[must_use]
-    pub fn new(node: NodeId, addr: String, heir: Option<Incarnation>) -> Self {
+    pub fn new(node: NodeId, addr: String, heir: Vec<Incarnation>) -> Self {
         Self { node, addr, heir, incarnation: None, next: Time::ZERO, under_way: None }
     }
 
@@ -95,7 +95,7 @@ impl Pinger {
                 server: Server { member, addr: self.addr.clone() },
                 view: adopted,
                 installed,
-                heir: self.heir,
+                heir: self.heir.clone(),
                 lost_backup,
             }),
         })
@@ -125,7 +125,7 @@ impl Pinger {
                 // Once this life is a member itself it inherits nothing any more, and a backup is
                 // about to give up what it had.
                 if self.member().is_some_and(|member| pong.view.role(member) != Role::Idle) {
-                    self.heir = None;
+                    self.heir.clear();
                 }
                 News::Viewed(pong.view)
             }

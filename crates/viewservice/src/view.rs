@@ -11,6 +11,9 @@ pub const SERVICE_NODE: NodeId = NodeId(0);
 /// The longest address of a server, in bytes.
 pub const MAX_ADDR: usize = 256;
 
+/// The most earlier lives that one life can be the heir of.
+pub const MAX_LIVES: usize = 64;
+
 /// The number of a view. 0 stands before the first view, when nobody is primary; each further view
 /// has the number of the one before and one more.
 #[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

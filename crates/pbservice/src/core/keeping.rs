@@ -1,7 +1,7 @@
 //! What a server with a disk writes down, when it may forget, and how its next life begins.
 
 use protocol::{Effects, Lsn};
-use viewservice::{Incarnation, Pinger, View};
+use viewservice::{Incarnation, MAX_LIVES, Pinger, View};
 
 use super::{Part, Pb};
 use crate::{
@@ -21,9 +21,8 @@ pub(super) struct Keeper {
     threshold: usize,
     /// The number of this life.
     life: Option<Incarnation>,
-    /// The life in which the state on the disk began: every one since has had it, and only added
-    /// to it.
-    heir: Option<Incarnation>,
+    /// The lives that have had the state on the disk, or less of it, this one among them.
+    lives: Vec<Incarnation>,
     /// Bytes since the state was last begun to be written down.
     written: usize,
     /// The state is being written down: so far, and from this record on.
@@ -38,20 +37,24 @@ impl Keeper {
             durable: config.durable,
             threshold: config.checkpoint_bytes,
             life: None,
-            heir: None,
+            lives: Vec::new(),
             written: 0,
             walk: None,
             owed: 0,
         }
     }
 
-    /// This life has a number. A disk on which nothing ever began has an empty state from now on;
-    /// that is written down before the first ping leaves. Should this life end as the very first
-    /// primary, before it knows that it is, its next one can go on in its place.
+    /// This life has a number. That it has what the disk has is written down before the first ping
+    /// leaves. A disk on which nothing ever began has an empty state from now on: should this life
+    /// end as the very first primary, before it knows that it is, its next one can go on in its
+    /// place.
     pub(super) fn born(&mut self, life: Incarnation, fx: &mut Effects<Pb>) {
         self.life = Some(life);
-        if self.heir.is_none() {
+        if self.lives.is_empty() {
             self.fresh(fx);
+        } else if self.durable {
+            add(&mut self.lives, life);
+            fx.save(Record::Born(life));
         }
     }
 
@@ -73,7 +76,7 @@ impl Keeper {
     /// What the disk has from now on is of this life alone.
     fn of_this_life(&mut self) -> Option<Incarnation> {
         let life = self.life.filter(|_| self.durable)?;
-        self.heir = Some(life);
+        self.lives = vec![life];
         (self.written, self.walk) = (0, None);
         Some(life)
     }
@@ -93,27 +96,26 @@ impl Keeper {
         if !state.is_whole() {
             return;
         }
-        match self.walk.take() {
-            Some(walk) if self.owed < SHARE => self.walk = Some(walk),
-            Some((covered, from)) => {
-                self.owed = 0;
-                let (piece, covered) = state.piece(&covered);
-                self.save(vec![piece], fx);
-                if covered == Covered::Whole {
-                    fx.forget(from);
-                } else {
-                    self.walk = Some((covered, from));
-                }
-            }
-            None if self.written > self.threshold.max(2 * state.walk_bytes()) => {
-                let Some(heir) = self.heir else { return };
-                let from = fx.save(Record::Checkpoint(heir));
-                (self.written, self.owed) = (0, 0);
-                self.save(vec![state.begin()], fx);
-                self.walk = Some((Covered::nothing(), from));
-            }
-            None => {}
+        if self.walk.is_none() && self.written > self.threshold.max(2 * state.walk_bytes()) {
+            let from = fx.save(Record::Checkpoint(self.lives.clone()));
+            self.written = 0;
+            self.save(vec![state.begin()], fx);
+            self.walk = Some((Covered::nothing(), from));
+            self.owed = 0;
         }
+        while self.owed >= SHARE
+            && let Some((covered, from)) = self.walk.take()
+        {
+            self.owed -= SHARE;
+            let (piece, covered) = state.piece(&covered);
+            self.save(vec![piece], fx);
+            if covered == Covered::Whole {
+                fx.forget(from);
+            } else {
+                self.walk = Some((covered, from));
+            }
+        }
+        self.owed %= SHARE;
     }
 
     fn save(&mut self, items: Vec<Item>, fx: &mut Effects<Pb>) -> usize {
@@ -124,6 +126,15 @@ impl Keeper {
     }
 }
 
+/// One more life. Of too many, the second goes: the first was a member, and of those that followed
+/// the newest is most likely the one that the view service has heard of.
+fn add(lives: &mut Vec<Incarnation>, life: Incarnation) {
+    if lives.len() >= MAX_LIVES {
+        lives.remove(1);
+    }
+    lives.push(life);
+}
+
 impl Pb {
     /// A server's next life, from what its earlier ones have written down; its first, from nothing.
     pub fn recover(config: Config, records: impl IntoIterator<Item = (Lsn, Record)>) -> Self {
@@ -131,15 +142,16 @@ impl Pb {
         let mut state = State::nothing();
         for (_, record) in records {
             match record {
+                Record::Born(life) => add(&mut keeper.lives, life),
                 Record::Fresh(life) => {
                     state = State::fresh();
-                    keeper.heir = Some(life);
+                    keeper.lives = vec![life];
                 }
                 Record::Wiped(life) => {
                     state = State::nothing();
-                    keeper.heir = Some(life);
+                    keeper.lives = vec![life];
                 }
-                Record::Checkpoint(life) => keeper.heir = Some(life),
+                Record::Checkpoint(lives) => keeper.lives = lives,
                 Record::Items(items) => {
                     for item in &items {
                         keeper.written += item.bytes();
@@ -148,7 +160,8 @@ impl Pb {
                 }
             }
         }
-        let heir = keeper.heir.filter(|_| state.is_whole() && config.durable);
+        let whole = state.is_whole() && config.durable;
+        let heir = if whole { keeper.lives.clone() } else { Vec::new() };
         let pinger = Pinger::new(config.me, config.addr.clone(), heir);
         let (view, part) = (View::default(), Part::Idle);
         Self { config, pinger, view, part, state, keeper, disk_ill: false }

@@ -261,10 +261,7 @@ impl Pb {
                 }
             }
             Err(Rebuff::Stale { known, .. }) if known > self.view.number => {
-                // The view is over. Who is primary now, this one cannot know: not a word more.
-                primary.pair = Pair::Fenced(known);
-                primary.stream = Stream::new(now);
-                primary.interrupt(fx);
+                self.fence(now, known, fx);
                 self.pinger.hurry();
             }
             Err(_) => primary.stream.pause = now.plus(FORWARD_PAUSE),
@@ -273,6 +270,14 @@ impl Pb {
                 ignore(Ignored::LateAnswer, fx);
             }
         }
+    }
+
+    /// The view is over. Who is primary now, this one cannot know: not a word more.
+    pub(super) fn fence(&mut self, now: Time, known: ViewNum, fx: &mut Effects<Self>) {
+        let Part::Primary(primary) = &mut self.part else { return };
+        primary.pair = Pair::Fenced(known);
+        primary.stream = Stream::new(now);
+        primary.interrupt(fx);
     }
 
     /// The next part of the state goes into the stream behind everything that has happened to it.

@@ -55,7 +55,10 @@ impl Pb {
             self.state = State::fresh();
             self.keeper.fresh(fx);
         }
-        if !self.state.is_whole() {
+        // Whoever has data where nobody can have any is told by another view service than the one
+        // that it served under, and others may have newer data: that is for people to sort out.
+        let others = self.view.number == FIRST && !self.state.is_untouched();
+        if !self.state.is_whole() || others {
             interrupt(before, fx);
             fx.output_free(Output::Hollow(self.view.number));
             return;

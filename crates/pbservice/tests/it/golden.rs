@@ -73,6 +73,7 @@ fn golden_bytes_of_every_item_and_record() {
     golden.hold_all(&items(), variants, encode, decode);
     golden.about("records: a version byte, then the record");
     let variants = sim::variants!(Record:
+        "born" => Record::Born(_),
         "fresh" => Record::Fresh(_),
         "wiped" => Record::Wiped(_),
         "checkpoint" => Record::Checkpoint(_),
@@ -82,7 +83,8 @@ fn golden_bytes_of_every_item_and_record() {
     let records = [
         Record::Fresh(life),
         Record::Wiped(life),
-        Record::Checkpoint(life),
+        Record::Checkpoint(vec![life, Incarnation(70_000)]),
+        Record::Born(life),
         Record::Items(vec![Item::Open { evict: None }, Item::Probe]),
     ];
     let encode = |record: &Record| {

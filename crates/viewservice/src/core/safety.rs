@@ -70,7 +70,7 @@ impl Safety {
         let mine = server.member.incarnation;
         let issued =
             |incarnation: Incarnation| incarnation > Incarnation(0) && incarnation <= self.issued;
-        if !issued(mine) || *view > self.view.number || heir.is_some_and(|it| !issued(it)) {
+        if !issued(mine) || *view > self.view.number || heir.iter().any(|it| !issued(*it)) {
             return Err(Refused::Unknown);
         }
         match self.view.member_of(server.member.node) {

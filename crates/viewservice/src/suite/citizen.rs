@@ -22,8 +22,8 @@ pub(super) struct Citizen {
     pub(super) life: u64,
     pub(super) adopted: View,
     pub(super) has: u64,
-    /// What it has carries on that of its own lives from this one on.
-    pub(super) chain: Option<Incarnation>,
+    /// The lives, this one among them, that had what it has or less.
+    pub(super) chain: Vec<Incarnation>,
     /// As primary: its backup has everything.
     pub(super) installed: bool,
     /// As primary: it gave up its backup.
@@ -41,7 +41,7 @@ impl Citizen {
             life: 0,
             adopted: View::default(),
             has: 0,
-            chain: None,
+            chain: Vec::new(),
             installed: false,
             lost: false,
         }
@@ -55,14 +55,21 @@ impl Citizen {
         self.member().map_or(Role::Idle, |member| self.adopted.role(member))
     }
 
+    /// What it has is this life's as well.
+    fn belong(&mut self) {
+        let name = self.member().map(|it| it.incarnation);
+        let new = name.filter(|name| !self.chain.contains(name));
+        self.chain.extend(new);
+    }
+
     fn adopt(&mut self, view: View) {
         self.adopted = view;
         (self.installed, self.lost) = (false, false);
         match self.role() {
             // It begins to be filled; what it had is given up.
-            Role::Backup => (self.has, self.chain) = (0, None),
+            Role::Backup => (self.has, self.chain) = (0, Vec::new()),
             Role::Primary => {
-                self.chain = self.chain.or(self.member().map(|it| it.incarnation));
+                self.belong();
                 self.installed = self.adopted.backup.is_none();
             }
             Role::Idle => {}
@@ -75,10 +82,10 @@ impl Town {
     pub(super) fn begin_life(&mut self, who: usize, with_disk: bool) {
         let citizen = &mut self.citizens[who];
         if !citizen.durable || !with_disk {
-            (citizen.has, citizen.chain) = (0, None);
+            (citizen.has, citizen.chain) = (0, Vec::new());
         }
         let addr = format!("host{}:1", citizen.node.0);
-        citizen.pinger = Some(Pinger::new(citizen.node, addr, citizen.chain));
+        citizen.pinger = Some(Pinger::new(citizen.node, addr, citizen.chain.clone()));
         citizen.adopted = View::default();
         (citizen.installed, citizen.lost) = (false, false);
         citizen.life += 1;
@@ -121,6 +128,8 @@ impl Town {
         match pinger.heard(now, call, reply) {
             News::Viewed(view) if view.number > citizen.adopted.number => citizen.adopt(view),
             News::Refused(Refused::Superseded { .. }) => citizen.pinger = None,
+            // Before its first ping it writes down that it has what those before it had.
+            News::Named(_) if !citizen.chain.is_empty() => citizen.belong(),
             News::Nothing | News::Named(_) | News::Viewed(_) | News::Refused(Refused::Taken) => {}
             News::Refused(refused) => {
                 return Err(format!("{node} is honest, and was refused: {refused}"));
@@ -154,7 +163,8 @@ impl Town {
         }
         let has = primary.has;
         let backup = &mut self.citizens[to];
-        (backup.has, backup.chain) = (has, backup.member().map(|it| it.incarnation));
+        (backup.has, backup.chain) = (has, Vec::new());
+        backup.belong();
         let primary = &mut self.citizens[who];
         (primary.installed, primary.lost) = (true, false);
         if let Some(pinger) = &mut primary.pinger {
@@ -219,9 +229,8 @@ impl Town {
         let could = |place: &Option<Server>| {
             let place = place.as_ref()?;
             let same = self.citizens.iter().find(|it| it.node == place.member.node)?;
-            let from = same.chain.filter(|_| same.durable);
             let is = same.member() == Some(place.member);
-            let inherits = from.is_some_and(|from| from <= place.member.incarnation);
+            let inherits = same.durable && same.chain.contains(&place.member.incarnation);
             (is || inherits).then_some(same.node)
         };
         let heir = could(&status.view.primary)

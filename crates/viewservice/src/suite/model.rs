@@ -144,8 +144,7 @@ impl Model {
     fn succeeds(&self, ping: &Ping, before: &View, old: Member, new: Member) -> Result<(), String> {
         let with_disk_of = |earlier: Member| {
             let same = earlier.node == new.node && earlier.incarnation < new.incarnation;
-            let since = ping.heir.is_some_and(|heir| heir <= earlier.incarnation);
-            same && since && ping.server.member == new
+            same && ping.heir.contains(&earlier.incarnation) && ping.server.member == new
         };
         let backup = before.backup.as_ref().map(|it| it.member);
         let adopted = self.adopted.contains(&(before.number, old));

@@ -69,13 +69,13 @@ fn requests() -> Vec<ViewsRequest> {
         server: server(2, 70_000),
         view: ViewNum(0),
         installed: false,
-        heir: None,
+        heir: Vec::new(),
         lost_backup: false,
     };
     let full = Ping {
         view: ViewNum(300),
         installed: true,
-        heir: Some(Incarnation(3)),
+        heir: vec![Incarnation(3), Incarnation(400)],
         lost_backup: true,
         ..quiet.clone()
     };

@@ -49,8 +49,8 @@ fn what_was_never_issued_is_refused() {
         with(u64::MAX),
         Ping { view: ViewNum(3), ..words.clone() },
         Ping { view: ViewNum(u64::MAX), ..words.clone() },
-        Ping { heir: Some(Incarnation(0)), ..words.clone() },
-        Ping { heir: Some(Incarnation(3)), ..words.clone() },
+        Ping { heir: vec![Incarnation(0)], ..words.clone() },
+        Ping { heir: vec![Incarnation(3)], ..words.clone() },
     ];
     for ping in strange {
         assert_eq!(scene.try_ping(ping.clone()), Err(Refused::Unknown), "{ping:?}");
@@ -172,9 +172,47 @@ fn an_heir_inherits_from_every_life_of_its_disk() {
     let third = scene.try_join(1).expect("a name");
     let mut ping = scene.words(1, 0);
     ping.server.member.incarnation = third;
-    let disk_of = |heir| Ping { heir: Some(heir), ..ping.clone() };
+    let disk_of = |heir| Ping { heir: vec![heir], ..ping.clone() };
     assert_eq!(scene.try_ping(disk_of(second)).map(|view| view.number), Ok(ViewNum(1)));
-    assert_eq!(scene.try_ping(disk_of(first)).map(|view| view.number), Ok(ViewNum(2)));
+    let both = Ping { heir: vec![first, second], ..ping.clone() };
+    assert_eq!(scene.try_ping(both).map(|view| view.number), Ok(ViewNum(2)));
+}
+
+/// A server that was started without its disk, for one life, was somebody else in that life: what
+/// its disk has is older than what that life knew.
+#[test]
+fn an_heir_does_not_inherit_from_a_life_that_was_lived_elsewhere() {
+    let mut scene = Scene::pair();
+    let disk = scene.life(2).incarnation;
+    scene.pass(300);
+    scene.fresh(2);
+    let elsewhere = scene.life(2).incarnation;
+    // That life gets everything, takes over, and serves.
+    scene.ping(1, 2);
+    scene.ping(1, 3);
+    for _ in 0..7 {
+        scene.pass(100);
+        scene.ping(2, 3);
+    }
+    assert_eq!(scene.core().view().role(scene.life(2)), Role::Primary);
+    scene.ping(2, 4);
+    scene.pass(1000);
+    let before = scene.core().view().clone();
+    let third = scene.try_join(2).expect("a name");
+    let mut ping = scene.words(2, 0);
+    ping.server.member.incarnation = third;
+    let old_disk = Ping { heir: vec![disk], ..ping.clone() };
+    assert_eq!(scene.try_ping(old_disk), Ok(before.clone()), "its data is older than the view");
+    let disk_of_both = Ping { heir: vec![disk, elsewhere], ..ping };
+    assert_eq!(scene.try_ping(disk_of_both).map(|view| view.number), Ok(before.number.next()));
+}
+
+#[test]
+fn too_many_lives_are_refused() {
+    let mut scene = Scene::pair();
+    let heir = vec![Incarnation(1); viewservice::MAX_LIVES + 1];
+    let ping = Ping { heir, ..scene.words(1, 2) };
+    assert_eq!(scene.try_ping(ping), Err(Refused::TooLong));
 }
 
 #[test]
@@ -182,7 +220,7 @@ fn a_backup_that_comes_back_with_its_disk_takes_over() {
     let again = |scene: &mut Scene, heir| {
         for _ in 0..6 {
             scene.pass(100);
-            let ping = Ping { heir: Some(heir), ..scene.words(2, 0) };
+            let ping = Ping { heir: vec![heir], ..scene.words(2, 0) };
             scene.try_ping(ping).expect("it is listened to");
         }
     };

@@ -54,7 +54,7 @@ impl Citizen {
     fn new(network: &Arc<dyn Network>, service: &Addr, node: u16) -> Self {
         let network = Arc::clone(network);
         let peers = calls(network, CLUSTER, Some(NodeId(node)), service.clone(), node.into());
-        let pinger = Pinger::new(NodeId(node), format!("host{node}"), None);
+        let pinger = Pinger::new(NodeId(node), format!("host{node}"), Vec::new());
         let (view, began) = (View::default(), Instant::now());
         Self { peers, pinger, view, call: 0, began, refused: Vec::new() }
     }
@@ -254,7 +254,7 @@ async fn a_connection_speaks_for_its_own_node_only() {
         let member = Member { node: NodeId(1), incarnation: Incarnation(1) };
         let server = Server { member, addr: "here".to_owned() };
         let view = ViewNum(0);
-        let ping = Ping { server, view, installed: false, heir: None, lost_backup: false };
+        let ping = Ping { server, view, installed: false, heir: Vec::new(), lost_backup: false };
         let pong = call(Request::Ping(ping)).await.expect("it answers");
         assert_eq!(matches!(pong, Reply::Pong(Ok(_))), proven, "{node:?}: {pong:?}");
         let number = u64::from(proven);

@@ -103,7 +103,7 @@ impl Scene {
         let member = Member { node: node(number), incarnation };
         let server = Server { member, addr: format!("host{number}:1") };
         let view = ViewNum(view);
-        Ping { server, view, installed: false, heir: None, lost_backup: false }
+        Ping { server, view, installed: false, heir: Vec::new(), lost_backup: false }
     }
 
     /// The course's `Ping(0)`: a new life begins and says so. Waits until its name is free.
@@ -126,7 +126,7 @@ impl Scene {
         self.now = self.now.plus(Duration::from_millis(150));
         let incarnation = self.try_join(number).expect("a name");
         self.lives.insert(number, incarnation);
-        let ping = Ping { heir: Some(from), ..self.words(number, 0) };
+        let ping = Ping { heir: vec![from], ..self.words(number, 0) };
         self.try_ping(ping).expect("it is listened to")
     }
 

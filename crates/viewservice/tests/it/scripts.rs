@@ -102,7 +102,7 @@ impl Play {
         let member = Member { node: NodeId(server), incarnation };
         let server = Server { member, addr: format!("h{server}") };
         let view = ViewNum(view);
-        Ping { server, view, installed: false, heir: None, lost_backup: false }
+        Ping { server, view, installed: false, heir: Vec::new(), lost_backup: false }
     }
 
     fn say(&mut self, from: u16, ping: Ping) {
@@ -122,7 +122,7 @@ impl Play {
         if let Some(life) = life {
             ping.server.member.incarnation = Incarnation(life);
         }
-        ping.heir = heir.map(Incarnation);
+        ping.heir = heir.map(Incarnation).into_iter().collect();
         while let Some(word) = args.next_pos() {
             match word {
                 "installed" => ping.installed = true,

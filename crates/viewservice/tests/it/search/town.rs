@@ -22,10 +22,10 @@ pub struct Life {
     adopted: View,
     /// The newest write it has.
     has: u8,
-    /// What it has carries on that of its own lives from this one on.
-    chain: Option<Incarnation>,
+    /// The lives, this one among them, that had what it has or less.
+    chain: Vec<Incarnation>,
     /// The chain of its last life, as it says in its pings.
-    heir: Option<Incarnation>,
+    heir: Vec<Incarnation>,
     /// As primary of the view it adopted: its backup has everything.
     installed: bool,
 }
@@ -141,7 +141,7 @@ impl Town {
         let member = Member { node: NodeId(node), incarnation };
         let server = Server { member, addr: String::new() };
         let role = life.adopted.role(member);
-        let heir = life.heir.filter(|_| role == Role::Idle);
+        let heir = if role == Role::Idle { life.heir } else { Vec::new() };
         let (view, installed) = (life.adopted.number, life.installed);
         // `lost_backup` says nothing that the belief in a dead backup does not do as well.
         self.said.insert(Ping { server, view, installed, heir, lost_backup: false });
@@ -160,6 +160,10 @@ impl Town {
                     let life = self.life(node);
                     if life.born == born && life.name.is_none() {
                         life.name = Some(incarnation);
+                        // Written down before the first ping leaves.
+                        if !life.chain.is_empty() {
+                            life.chain.push(incarnation);
+                        }
                         self.speak(node);
                     }
                 }
@@ -188,7 +192,7 @@ impl Town {
             ping.member() == new
                 && new.node == from.node
                 && new.incarnation > from.incarnation
-                && ping.heir.is_some_and(|heir| heir <= from.incarnation)
+                && ping.heir.contains(&from.incarnation)
         };
         let backup = before.backup.as_ref().map(|it| it.member);
         let same = new == old || inherits(old);
@@ -213,11 +217,12 @@ impl Town {
         match step {
             Step::Restart { node, disk } => {
                 let old = self.life(node).clone();
-                let (has, chain) = if disk { (old.has, old.chain) } else { (0, None) };
+                let (has, chain) = if disk { (old.has, old.chain) } else { (0, Vec::new()) };
                 let born = old.born + 1;
                 self.mishaps += 1;
                 let name = old.name.filter(|_| self.habits.nameless);
-                *self.life(node) = Life { born, name, has, chain, heir: chain, ..Life::default() };
+                let heir = chain.clone();
+                *self.life(node) = Life { born, name, has, chain, heir, ..Life::default() };
             }
             Step::Adopt { node, view } => {
                 let name = self.life(node).name.expect("a member has a name");
@@ -226,20 +231,21 @@ impl Town {
                 life.adopted = view;
                 match life.role(node) {
                     // It begins to be filled; what it had is given up.
-                    Some(Role::Backup) => (life.has, life.chain) = (0, None),
+                    Some(Role::Backup) => (life.has, life.chain) = (0, Vec::new()),
                     // The first primary has everything there is: nothing.
-                    _ => life.chain = life.chain.or(Some(name)),
+                    _ if life.chain.is_empty() => life.chain = vec![name],
+                    _ => {}
                 }
                 let hasty = self.habits.hasty;
                 let life = self.life(node);
-                life.installed = hasty || life.adopted.backup.is_none() && life.chain.is_some();
+                life.installed = hasty || life.adopted.backup.is_none() && !life.chain.is_empty();
                 life.installed &= life.role(node) == Some(Role::Primary);
                 self.speak(node);
             }
             Step::Transfer { primary, backup } => {
                 let has = self.life(primary).has;
                 let life = self.life(backup);
-                (life.has, life.chain) = (has, life.name);
+                (life.has, life.chain) = (has, life.name.into_iter().collect());
                 self.life(primary).installed = true;
                 self.speak(primary);
             }
