@@ -43,7 +43,8 @@ impl Disks {
                         shadow.state.apply(item);
                     }
                 }
-                Record::Server(pbservice::Record::Checkpoint(_)) | Record::Service(_) => {}
+                Record::Server(pbservice::Record::Checkpoint(_) | pbservice::Record::Born(_))
+                | Record::Service(_) => {}
             }
         }
     }
