@@ -18,7 +18,7 @@ use viewservice::{SERVICE_NODE, Server, View, ViewNum, client::ViewWire};
 use crate::{
     change::{Change, Done, MAX_KEY, MAX_VALUE},
     clerk::{Ask, Clerk, Heard, Next, Try},
-    message::{Answer, Get, Open, Refused, Request, Submit},
+    message::{Answer, Digest, Get, Open, Refused, Request, Submit},
     server::{Book, SERVICE},
     service::{NodeStatus, PbClient},
 };
@@ -38,6 +38,8 @@ pub enum Call {
     Get(Get),
     /// See [`Pb`](crate::service::Pb).
     Status,
+    /// See [`Pb`](crate::service::Pb).
+    Digest,
 }
 
 /// What it answers.
@@ -47,6 +49,8 @@ pub enum Answered {
     Client(Result<Answer, Refused>),
     /// To a status.
     Status(Option<NodeStatus>),
+    /// To a digest.
+    Digest(Option<Digest>),
 }
 
 /// A server's service, from the client's side.
@@ -65,6 +69,7 @@ impl Wire<Call, Answered> for PbWire {
             }
             Call::Get(get) => Answered::Client(self.0.get(context, get).await?.map(Answer::Value)),
             Call::Status => Answered::Status(self.0.status(context).await?),
+            Call::Digest => Answered::Digest(self.0.digest(context).await?),
         })
     }
 }
@@ -151,7 +156,20 @@ impl Connections {
         match self.servers.call(server, Call::Status).await? {
             Answered::Status(Some(status)) => Ok(status),
             Answered::Status(None) => Err(CallError::Lost),
-            Answered::Client(_) => Err(CallError::WrongKind),
+            Answered::Client(_) | Answered::Digest(_) => Err(CallError::WrongKind),
+        }
+    }
+
+    /// The fingerprint of what this server has. It must be known, as for [`status`](Self::status).
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be reached.
+    pub async fn digest(&self, server: NodeId) -> Result<Digest, CallError> {
+        match self.servers.call(server, Call::Digest).await? {
+            Answered::Digest(Some(digest)) => Ok(digest),
+            Answered::Digest(None) => Err(CallError::Lost),
+            Answered::Client(_) | Answered::Status(_) => Err(CallError::WrongKind),
         }
     }
 
@@ -341,7 +359,7 @@ impl Client {
             Err(error @ CallError::Down(_)) => (Heard::Unreachable, says(&error)),
             Err(CallError::TooBig) => (Heard::Refused(Refused::TooLarge), None),
             Err(error) => (Heard::Silence, says(&error)),
-            Ok(Answered::Status(_)) => (Heard::Silence, None),
+            Ok(Answered::Status(_) | Answered::Digest(_)) => (Heard::Silence, None),
         }
     }
 }

@@ -21,7 +21,7 @@ use viewservice::{Member, News, Pinger, View};
 use crate::{
     config::Config,
     item::Seq,
-    message::{Duty, Ignored, NotNow, Output, Record, Reply, Request, Status},
+    message::{Digest, Duty, Ignored, NotNow, Output, Record, Reply, Request, Status},
     state::State,
 };
 use keeping::Keeper;
@@ -127,10 +127,19 @@ impl Pb {
         }
     }
 
+    /// What it has, in a word.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        let (last, _) = self.places();
+        let (view, whole) = (self.view.number, self.state.is_whole());
+        Digest { view, last, whole, state: self.state.digest() }
+    }
+
     fn request(&mut self, now: Time, caller: Caller, request: Request, fx: &mut Effects<Self>) {
         match request {
             Request::Forward(forward) => self.forward(caller, forward, fx),
             Request::Status => fx.answer(caller, Reply::Status(Box::new(self.status()))),
+            Request::Digest => fx.answer(caller, Reply::Digest(self.digest())),
             Request::Open(_) | Request::Submit(_) | Request::Get(_) => {
                 let newest = self.view.number;
                 let not_primary = match &self.part {
@@ -168,7 +177,9 @@ impl Pb {
                 }
             },
             Reply::Forwarded(answer) => self.forwarded(now, call, answer, fx),
-            Reply::Client(_) | Reply::Status(_) => ignore(Ignored::LateAnswer, fx),
+            Reply::Client(_) | Reply::Status(_) | Reply::Digest(_) => {
+                ignore(Ignored::LateAnswer, fx)
+            }
         }
     }
 }

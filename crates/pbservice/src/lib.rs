@@ -95,7 +95,7 @@ pub use client::{Client, Connections, Error};
 pub use config::Config;
 pub use core::Pb;
 pub use item::{Item, Seq};
-pub use message::{Answer, Duty, Output, Rebuff, Record, Refused, Reply, Request, Status};
+pub use message::{Answer, Digest, Duty, Output, Rebuff, Record, Refused, Reply, Request, Status};
 pub use server::{Ended, Home, Node, OpenError};
 pub use state::State;
 pub use storage::Storage;

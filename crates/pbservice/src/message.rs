@@ -181,6 +181,19 @@ pub struct Status {
     pub forwarded: Seq,
 }
 
+/// What a server has, in a word, so that it can be compared with what another has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Digest {
+    /// The newest view it knows.
+    pub view: ViewNum,
+    /// The last place of the stream: sequenced, if it is primary, or received.
+    pub last: Seq,
+    /// Whether it has the whole state.
+    pub whole: bool,
+    /// See [`State::digest`](crate::State::digest).
+    pub state: u64,
+}
+
 /// Everything a server can be asked, and everything it asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
@@ -192,6 +205,8 @@ pub enum Request {
     Get(Get),
     /// By people.
     Status,
+    /// By tests and trials: it takes a walk over everything that the server has.
+    Digest,
     /// By a primary.
     Forward(Forward),
     /// Of the view service. Never asked of a server.
@@ -211,6 +226,8 @@ pub enum Reply {
     Client(Result<Answer, Refused>),
     /// To people.
     Status(Box<Status>),
+    /// To whoever compares.
+    Digest(Digest),
     /// To a primary.
     Forwarded(Result<Forwarded, Rebuff>),
     /// By the view service.

@@ -23,7 +23,8 @@ use crate::{
     config::Config,
     core::Pb,
     message::{
-        Answer, Forward, Forwarded, Get, Open, Output, Rebuff, Refused, Reply, Request, Submit,
+        Answer, Digest, Forward, Forwarded, Get, Open, Output, Rebuff, Refused, Reply, Request,
+        Submit,
     },
     service::{self, LogStatus, NodeStatus, Pb as _, PbPeer as _},
     storage::{self, RecordError, Storage, Wal},
@@ -260,6 +261,14 @@ impl service::Pb for Handlers {
     async fn status(self, _: Context) -> Option<NodeStatus> {
         match self.door.request(None, Request::Status).await {
             Ok(Reply::Status(server)) => Some(self.look.status(*server)),
+            Ok(other) => wrong(&other),
+            Err(net::Gone) => None,
+        }
+    }
+
+    async fn digest(self, _: Context) -> Option<Digest> {
+        match self.door.request(None, Request::Digest).await {
+            Ok(Reply::Digest(digest)) => Some(digest),
             Ok(other) => wrong(&other),
             Err(net::Gone) => None,
         }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     change::{Done, SessionId},
-    message::{Forward, Forwarded, Get, Open, Rebuff, Refused, Status, Submit},
+    message::{Digest, Forward, Forwarded, Get, Open, Rebuff, Refused, Status, Submit},
 };
 
 /// What clients ask.
@@ -19,6 +19,8 @@ pub trait Pb {
     async fn get(get: Get) -> Result<Option<Bytes>, Refused>;
     /// How is this server doing? `None` if it is about to end.
     async fn status() -> Option<NodeStatus>;
+    /// What does this server have, in a word? `None` if it is about to end.
+    async fn digest() -> Option<Digest>;
 }
 
 /// What a primary asks. A server's connection only: it must have proved which.

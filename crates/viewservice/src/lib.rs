@@ -13,9 +13,9 @@
 //!
 //! A primary says [`installed`](Ping::installed) only when its backup has everything that anybody
 //! was told is done, and from then on tells nobody anything that its backup does not have. A server
-//! that says that it is the [`heir`](Ping::heir) of an earlier life has that life's state on its
-//! disk. Nodes are who their connections prove them to be. The service is one process: while it is
-//! away no view changes, and servers go on in the view they have.
+//! that says whose [`heir`](Ping::heir) it is has on its disk what each life that it names had.
+//! Nodes are who their connections prove them to be. The service is one process: while it is away
+//! no view changes, and servers go on in the view they have.
 //!
 //! # The idea in one picture
 //!
@@ -52,9 +52,8 @@
 //! # Reading order
 //!
 //! [`view`], [`message`], [`record`]; then [`core`](mod@core): `safety`, which is all there is to
-//! understand, and `roll`, which only judges who lives; [`pinger`] is the
-//! other end. Around them [`service`], [`server`] and [`client`];
-//! [`suite`] is the proof.
+//! understand, and `roll`, which only judges who lives; [`pinger`] is the other end. Around them
+//! [`service`], [`server`] and [`client`]; [`suite`] is the proof.
 
 pub mod view;
 

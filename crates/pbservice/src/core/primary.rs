@@ -208,7 +208,7 @@ impl Pb {
                 Admission::Expired => Err(Refused::Expired),
             },
             Request::Get(get) => Ok(Answer::Value(self.state.get(&get.key).cloned())),
-            Request::Status | Request::Forward(_) | Request::View(_) => return,
+            Request::Status | Request::Digest | Request::Forward(_) | Request::View(_) => return,
         };
         if planted::is("answers-a-get-without-its-backup") {
             return fx.answer(caller, Reply::Client(answer));
@@ -288,6 +288,12 @@ impl Pb {
             return;
         }
         let (piece, covered) = self.state.piece(covered);
+        if covered == Covered::Whole && primary.stream.has_piece() {
+            // From the last piece on everybody waits for the backup: not before it has shown that
+            // it takes what comes. Or each try to reach one that is cut off would cost its clients
+            // as long as it takes to give that up.
+            return;
+        }
         primary.stream.push(now, piece);
         primary.pair = match covered {
             Covered::Whole => Pair::Settling(primary.stream.last()),

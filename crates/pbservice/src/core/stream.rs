@@ -71,6 +71,11 @@ impl Stream {
         self.queue.len() >= QUEUE_ITEMS || self.bytes >= QUEUE_BYTES
     }
 
+    /// Whether a part of the state is in it that the backup does not have, as far as is known.
+    pub(super) fn has_piece(&self) -> bool {
+        self.pieces > 0
+    }
+
     /// Whether there is room for a part of the state. Each forward that leaves may bring one more
     /// into the queue, so operations in front of it delay the transfer but never stop it.
     pub(super) fn takes_piece(&self) -> bool {

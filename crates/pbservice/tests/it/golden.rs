@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use net::codec::frames::{answer_frame, answer_of, request_frame, request_of};
 use pbservice::{
-    Change, Done, Duty, Item, Rebuff, Record, Refused, RequestNo, Seq, SessionId, Status,
+    Change, Digest, Done, Duty, Item, Rebuff, Record, Refused, RequestNo, Seq, SessionId, Status,
     item::Row,
     message::{Forward, Forwarded, Get, Open, Submit},
     service::{LogStatus, NodeStatus, PbPeerRequest, PbPeerResponse, PbRequest, PbResponse},
@@ -180,6 +180,7 @@ fn golden_bytes_of_every_call_of_a_client() {
     requests.extend(changes().into_iter().map(|it| PbRequest::Submit { submit: submit(it) }));
     requests.push(PbRequest::Get { get: Get { key: b("k") } });
     requests.push(PbRequest::Status {});
+    requests.push(PbRequest::Digest {});
     let variants = sim::variants!(PbRequest:
         "open" => PbRequest::Open { .. },
         "put" => PbRequest::Submit { submit: Submit { change: Change::Put(..), .. } },
@@ -187,6 +188,7 @@ fn golden_bytes_of_every_call_of_a_client() {
         "delete" => PbRequest::Submit { submit: Submit { change: Change::Delete(_), .. } },
         "get" => PbRequest::Get { .. },
         "status" => PbRequest::Status { .. },
+        "digest" => PbRequest::Digest { .. },
     );
     hold_calls(&mut golden, requests, variants, asked, request);
     golden.about("answers, as frames");
@@ -207,6 +209,13 @@ fn golden_bytes_of_every_call_of_a_client() {
         PbResponse::Get(Err(Refused::Busy)),
         PbResponse::Status(Some(status())),
         PbResponse::Status(None),
+        PbResponse::Digest(Some(Digest {
+            view: ViewNum(300),
+            last: Seq(9),
+            whole: true,
+            state: 7,
+        })),
+        PbResponse::Digest(None),
     ];
     let variants = sim::variants!(PbResponse:
         "opened" => PbResponse::Open(Ok(_)),
@@ -225,6 +234,8 @@ fn golden_bytes_of_every_call_of_a_client() {
         "not got" => PbResponse::Get(Err(_)),
         "how it is" => PbResponse::Status(Some(_)),
         "about to end" => PbResponse::Status(None),
+        "what it has" => PbResponse::Digest(Some(_)),
+        "nothing to compare" => PbResponse::Digest(None),
     );
     hold_calls(&mut golden, answers, variants, said, answer);
     golden.end();

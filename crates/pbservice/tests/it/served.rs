@@ -132,6 +132,39 @@ async fn a_pair_serves_without_the_view_service() {
     shells.stop_all().await;
 }
 
+/// The two servers are cut off from each other, and from nobody else: the primary goes on without
+/// its backup, which is tried again now and then, and has everything when the cut is over.
+#[tokio::test(start_paused = true)]
+async fn a_pair_cut_in_two_goes_on_and_is_a_pair_again() {
+    let mut shells = Shells::pair(Arc::new(Memory::new())).await;
+    let mut client = shells.client(1);
+    client.put(b("k"), b("a")).await.expect("put");
+    for (from, to) in [("n1", "n2"), ("n2", "n1")] {
+        shells.weather.cut(from, to);
+    }
+    let began = Instant::now();
+    client.append(b("k"), b("b")).await.expect("the primary is left");
+    let took = began.elapsed();
+    assert!(took < Duration::from_millis(2500), "it took {took:?}");
+    let first = shells.views().await.view.number.0;
+    let mut longest = Duration::ZERO;
+    for _ in 0..200 {
+        let began = Instant::now();
+        client.append(b("k"), b("+")).await.expect("append");
+        longest = longest.max(began.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    // A backup that has not begun to receive anything holds nobody up.
+    assert!(longest < Duration::from_millis(100), "one took {longest:?}");
+    let views = shells.views().await.view.number.0 - first;
+    assert!(views < 20, "{views} views in twenty seconds");
+    shells.weather.clear();
+    shells.is(1, Some(2)).await;
+    shells.kill(1);
+    assert_eq!(client.get(b("k")).await, Ok(Some(b(&format!("ab{}", "+".repeat(200))))));
+    shells.stop_all().await;
+}
+
 /// A transfer is cut off in the middle, for a moment and for long. Nothing is lost, and the backup
 /// has everything in the end.
 #[tokio::test(start_paused = true)]

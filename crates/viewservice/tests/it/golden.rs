@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use net::codec::frames::{answer_frame, answer_of, request_frame, request_of};
-use protocol::NodeId;
+use protocol::{NodeId, Rng};
 use sim::golden::Golden;
 use viewservice::{
     Incarnation, Join, Joined, Member, Ping, Pong, Record, Refused, Role, Safety, Server,
@@ -62,6 +62,32 @@ fn golden_bytes_of_every_record() {
         let error = decode(&bytes).expect_err("another version").to_string();
         assert!(error.contains("version 2"), "{error}");
     }
+}
+
+/// Spoilt bytes mean something else or nothing; they never hurt, and what they mean has one form.
+#[test]
+fn spoilt_records_are_read_or_refused() {
+    let mut rng = Rng::new(8117);
+    let mut sound = Vec::new();
+    encode(&Record::Viewed(view()), &mut sound);
+    let mut meant = 0;
+    for _ in 0..100_000 {
+        let mut bytes = sound.clone();
+        for _ in 0..=rng.below(3) {
+            let at = rng.below(bytes.len() as u64) as usize;
+            bytes[at] = rng.next_u64() as u8;
+        }
+        if rng.chance(100) {
+            bytes.truncate(rng.range(1, bytes.len() as u64) as usize);
+        }
+        if let Ok(record) = decode(&bytes) {
+            let mut again = Vec::new();
+            encode(&record, &mut again);
+            assert_eq!(decode(&again).expect("its own bytes"), record);
+            meant += 1;
+        }
+    }
+    assert!(meant > 1_000, "most changes of a letter in an address mean another address");
 }
 
 fn requests() -> Vec<ViewsRequest> {

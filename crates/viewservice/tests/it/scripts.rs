@@ -206,3 +206,22 @@ fn every_reason_to_refuse_occurs_in_a_script() {
         assert!(all.contains(&format!(", {reason}\n")), "no script shows {reason}");
     }
 }
+
+/// The chapter shows a script as it plays today.
+#[test]
+fn the_chapter_shows_the_script_as_it_plays() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let chapter = fs::read_to_string(root.join("../../docs/viewservice.md")).expect("a chapter");
+    let mut shown = 0;
+    for path in scripts() {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let Some((_, rest)) = chapter.split_once(&format!("<!-- script: {name} -->\n```text\n"))
+        else {
+            continue;
+        };
+        let script = fs::read_to_string(&path).expect("a script");
+        assert!(rest.starts_with(script.trim_end()), "the chapter shows another {name}");
+        shown += 1;
+    }
+    assert_eq!(shown, 1, "the chapter shows one script");
+}
