@@ -8,7 +8,7 @@
 use std::{error::Error, time::Duration};
 
 use histcheck::{Action, check};
-use synod::trial::{Cluster, Recorder, Witness, cluster};
+use synod::trial::{Cluster, Recorder, Witness, watch};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -20,7 +20,7 @@ async fn tour() -> Result<(), Box<dyn Error>> {
     let mut replicas = Cluster::threads(dir.path(), 3)?;
     replicas.start_all().await?;
     let connections = replicas.connections(1);
-    let leader = cluster::wait_for_leader(&connections, None).await?;
+    let leader = watch::wait_for_leader(&connections, None).await?;
     println!("three replicas on {}; {leader} leads", replicas.peers());
 
     let recorder = Recorder::new();

@@ -10,10 +10,11 @@ use crate::{
     cli::{self, Format, StoreKind},
     demo::{save, seed_of_the_day, settle, until_interrupted},
     failure::{Exit, Failure},
-    store,
+    store::{self, Connections},
     trial::{
         Cluster, Recorder, Verdict, Workload, cluster, say,
         verdict::{Case, Kill},
+        watch,
         watchdog::{WATCHDOG, watched},
     },
 };
@@ -52,7 +53,7 @@ async fn rage(flags: &cli::Chaos, format: Format) -> Result<(), Failure> {
     let mut replicas = Cluster::processes(&dir, REPLICAS)?;
     replicas.start_all().await?;
     let connections = replicas.connections(seed);
-    cluster::wait_for_leader(&connections, None).await?;
+    watch::wait_for_leader(&connections, None).await?;
     let work = Workload::start(&recorder, &connections, seed, clients);
     say(
         &recorder,
@@ -86,7 +87,7 @@ async fn rage(flags: &cli::Chaos, format: Format) -> Result<(), Failure> {
 /// that a majority always is up and everything must go on.
 async fn kill_at_random(
     replicas: &mut Cluster,
-    connections: &kvpaxos::Connections,
+    connections: &Connections,
     recorder: &Rc<Recorder>,
     seed: u64,
     until: Instant,
@@ -104,7 +105,7 @@ async fn kill_at_random(
             return Err(Failure::new(Exit::Failed, why));
         }
         let any = nodes[rng.below(nodes.len() as u64) as usize];
-        let leader = cluster::leader(connections).await;
+        let leader = watch::leader(connections).await;
         if let Some(node) = leader.filter(|_| leader != known) {
             recorder.mark(MarkKind::Leader, format!("replica {} leads", node.0));
             known = leader;
@@ -123,7 +124,7 @@ async fn kill_at_random(
         );
         tokio::time::sleep(gone).await;
         replicas.start(victim).await?;
-        cluster::wait_until_up(connections, victim).await?;
+        watch::wait_until_up(connections, victim).await?;
         recorder.over(MarkKind::Kill);
         recorder.mark(MarkKind::Back, format!("replica {} is back", victim.0));
         // It is up when it answers, and only then may another go.

@@ -237,7 +237,7 @@ fn does(duty: Duty) -> &'static str {
 }
 
 /// A duty as a word.
-fn word(duty: Duty) -> &'static str {
+pub(crate) fn word(duty: Duty) -> &'static str {
     match duty {
         Duty::Idle => "idle",
         Duty::Alone => "alone",

@@ -61,7 +61,7 @@ pub enum Format {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// See it work: three replicas, a killed leader, a verdict.
+    /// See it work: three nodes, a kill, a verdict.
     #[command(after_help = trial::DEMO)]
     Demo(Demo),
     /// Create the directory of a new node, once.

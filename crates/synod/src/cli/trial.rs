@@ -4,12 +4,16 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum, builder::FalseyValueParser};
 
+use super::StoreKind;
 use crate::settings::Addresses;
 
 /// `synod demo`
 #[derive(Args, Clone, Debug)]
 pub struct Demo {
-    /// Where the replicas keep their data; by default a fresh directory, removed if all is well.
+    /// Which layer is shown: replicas that agree by Paxos, or a view service and three servers.
+    #[arg(long, env = "SYNOD_LAYER", default_value = "kv")]
+    pub layer: StoreKind,
+    /// Where the nodes keep their data; by default a fresh directory, removed if all is well.
     #[arg(long, env = "SYNOD_DIR")]
     pub dir: Option<PathBuf>,
     /// What is loaded first: lines of KEY, tab, VALUE, else words to be counted. By default the
@@ -22,7 +26,7 @@ pub struct Demo {
     /// End with the verdict instead of a prompt.
     #[arg(long, env = "SYNOD_NO_SHELL", value_parser = FalseyValueParser::new())]
     pub no_shell: bool,
-    /// Run each replica as a process of its own, and kill with SIGKILL.
+    /// Run each node as a process of its own, and kill with SIGKILL.
     #[arg(long, env = "SYNOD_PROCESSES", value_parser = FalseyValueParser::new())]
     pub processes: bool,
     /// Write what every client asked and heard to this file.
@@ -34,6 +38,7 @@ pub(super) const DEMO: &str = "\
 Examples:
   synod demo                                     with a prompt to break things yourself
   synod demo --no-shell --seed 1                 the same run again
+  synod demo --layer pb                          a primary and a backup instead
   synod demo --processes --history run.jsonl     then: synod check history run.jsonl";
 
 /// `synod check`

@@ -3,7 +3,6 @@
 
 use clap::{CommandFactory, Parser, Subcommand};
 use histcheck::{Action, Answer, Outcome};
-use kvpaxos::Connections;
 use protocol::NodeId;
 
 use crate::{
@@ -11,7 +10,8 @@ use crate::{
     print,
     prompt::{Heard, Prompt, Seen, words},
     shell::parse,
-    trial::{Cluster, Recorder, Witness},
+    store::Connections,
+    trial::{Cluster, Party, Recorder, Witness, pair},
     verbs::Deed,
 };
 
@@ -28,22 +28,24 @@ struct Line {
 enum What {
     #[command(flatten)]
     Deed(Deed),
-    /// How the replicas are doing.
+    /// How the nodes are doing.
     Status,
-    /// Stop a replica without warning.
+    /// Stop a node without warning.
     Kill {
         /// Which.
-        replica: u16,
+        node: u16,
     },
-    /// Start a replica again.
+    /// Start a node again.
     Start {
         /// Which.
-        replica: u16,
+        node: u16,
     },
-    /// Cut a replica off from everybody.
+    /// Cut a node off from everybody, or from one other.
     Cut {
         /// Which.
-        replica: u16,
+        node: u16,
+        /// From whom.
+        from: Option<u16>,
     },
     /// End every cut.
     Heal,
@@ -56,9 +58,9 @@ enum What {
 ///
 /// # Errors
 ///
-/// If a replica cannot be killed or started, or if somebody pressed Ctrl-C.
+/// If a node cannot be killed or started, or if somebody pressed Ctrl-C.
 pub(super) async fn run(
-    replicas: &mut Cluster,
+    nodes: &mut Cluster,
     recorder: &std::rc::Rc<Recorder>,
     connections: &Connections,
 ) -> Result<(), Failure> {
@@ -89,13 +91,17 @@ pub(super) async fn run(
             };
             match what {
                 What::Quit => return Ok(()),
-                What::Status => status(replicas, connections).await,
-                What::Heal => replicas.heal(),
-                What::Kill { replica } => treat(replicas, Treatment::Kill, replica).await?,
-                What::Start { replica } => treat(replicas, Treatment::Start, replica).await?,
-                What::Cut { replica } => treat(replicas, Treatment::Cut, replica).await?,
+                What::Status => status(nodes, connections).await,
+                What::Heal => nodes.heal(),
+                What::Kill { node } => treat(nodes, Treatment::Kill, node).await?,
+                What::Start { node } => treat(nodes, Treatment::Start, node).await?,
+                What::Cut { node, from } => treat(nodes, Treatment::Cut(from), node).await?,
                 What::Deed(deed) => {
                     deed.keys().for_each(|key| seen.remember(key));
+                    if let (Connections::Pb(_), Err(failure)) = (connections, deed.is_for_pairs()) {
+                        failure.tell();
+                        continue;
+                    }
                     match action(deed) {
                         Some(action) => ask(&mut witness, action).await,
                         None => eprintln!(
@@ -138,31 +144,44 @@ async fn ask(witness: &mut Witness, action: Action) {
     eprintln!("{answer}  ({:.1} ms)", began.elapsed().as_secs_f64() * 1e3);
 }
 
-/// What can be done to a replica.
+/// What can be done to a node.
 enum Treatment {
     Kill,
     Start,
-    Cut,
+    /// From this one, or from everybody.
+    Cut(Option<u16>),
 }
 
-async fn treat(replicas: &mut Cluster, what: Treatment, replica: u16) -> Result<(), Failure> {
-    let node = NodeId(replica);
-    if !replicas.nodes().contains(&node) {
-        eprintln!("there is no replica {replica}; status lists them");
+async fn treat(nodes: &mut Cluster, what: Treatment, node: u16) -> Result<(), Failure> {
+    let node = NodeId(node);
+    let other = if let Treatment::Cut(Some(other)) = what { NodeId(other) } else { node };
+    let known = nodes.nodes();
+    if let Some(stranger) = [node, other].iter().find(|node| !known.contains(node)) {
+        eprintln!("there is no {}; status lists them", nodes.name(*stranger));
         return Ok(());
     }
     match what {
-        Treatment::Kill => replicas.kill(node).await?,
-        Treatment::Start if replicas.is_down(node) => replicas.start(node).await?,
-        Treatment::Start => eprintln!("replica {replica} runs already"),
-        Treatment::Cut if replicas.can_cut() => replicas.cut(node),
-        Treatment::Cut => eprintln!("processes cannot be cut off; kill one instead"),
+        Treatment::Kill => nodes.kill(node).await?,
+        Treatment::Start if nodes.is_down(node) => nodes.start(node).await?,
+        Treatment::Start => eprintln!("{} runs already", nodes.name(node)),
+        Treatment::Cut(_) if !nodes.can_cut() => {
+            eprintln!("processes cannot be cut off; kill one instead");
+        }
+        Treatment::Cut(Some(_)) => nodes.part(Party::Node(node), Party::Node(other)),
+        Treatment::Cut(None) => nodes.cut(node),
     }
     Ok(())
 }
 
-async fn status(replicas: &Cluster, connections: &Connections) {
-    for node in replicas.nodes() {
+async fn status(nodes: &Cluster, connections: &Connections) {
+    let connections = match connections {
+        Connections::Kv(connections) => connections,
+        Connections::Pb(connections) => {
+            eprintln!("{}", pair::describe(connections).await.trim_start_matches('\n'));
+            return;
+        }
+    };
+    for node in nodes.nodes() {
         let limit = std::time::Duration::from_millis(500);
         let line = match tokio::time::timeout(limit, connections.status(node)).await {
             Ok(Ok(status)) => {
@@ -172,9 +191,9 @@ async fn status(replicas: &Cluster, connections: &Connections) {
                     agreement.role, agreement.ballot, replica.applied.0
                 )
             }
-            _ if replicas.is_down(node) => "down".to_owned(),
+            _ if nodes.is_down(node) => "down".to_owned(),
             _ => "no answer".to_owned(),
         };
-        eprintln!("replica {}: {line}", node.0);
+        eprintln!("{}: {line}", nodes.name(node));
     }
 }

@@ -1,36 +1,36 @@
-//! The replicas on trial: threads of this process, or processes of their own.
+//! The nodes on trial: threads of this process, or processes of their own.
 
 use std::{
-    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::Arc,
-    time::{Duration, Instant},
 };
 
-use kvpaxos::Connections;
 use net::{Network, Tcp};
 use protocol::NodeId;
+use viewservice::SERVICE_NODE;
 
-use super::threads::Threads;
+use super::{
+    role::Role,
+    threads::{Party, Threads},
+};
 use crate::{
+    cli::StoreKind,
     failure::{Exit, Failure},
     node::NodeSettings,
+    pb::PbSettings,
     processes::{Processes, free_addresses},
     settings::Addresses,
+    store::Connections,
+    view::ViewSettings,
 };
 
 /// The number of every installation on trial.
 const CLUSTER: u64 = 1;
 
-/// How long a group may take to find a leader, or a replica to catch up.
-pub const PATIENCE: Duration = Duration::from_secs(20);
-
-/// How often somebody looks whether it is so far.
-const GLANCE: Duration = Duration::from_millis(10);
-
-/// Replicas on trial.
+/// Nodes on trial.
 pub struct Cluster {
     kind: Kind,
+    store: StoreKind,
     peers: Addresses,
     down: Vec<NodeId>,
 }
@@ -48,17 +48,34 @@ impl Cluster {
     /// If no ports are free.
     pub fn threads(dir: &Path, count: u16) -> Result<Self, Failure> {
         let peers = free_addresses(1..=count)?;
-        let settings: BTreeMap<_, _> = peers
-            .0
-            .keys()
-            .map(|id| {
-                let data = dir.join(format!("node-{}", id.0));
-                let (id, peers) = (*id, peers.clone());
-                (id, NodeSettings { id, peers, data, cluster: CLUSTER, snapshot_bytes: None })
-            })
-            .collect();
-        let down = peers.0.keys().copied().collect();
-        Ok(Self { kind: Kind::Threads(Threads::new(settings)), peers, down })
+        let replica = |id: NodeId| {
+            let (data, peers) = (data(dir, id), peers.clone());
+            Role::Replica(NodeSettings { id, peers, data, cluster: CLUSTER, snapshot_bytes: None })
+        };
+        let roles = peers.0.keys().map(|id| (*id, replica(*id))).collect();
+        Ok(Self::of(Kind::Threads(Threads::new(roles)), StoreKind::Kv, peers))
+    }
+
+    /// A view service, which is node 0, and durable servers, likewise.
+    ///
+    /// # Errors
+    ///
+    /// If no ports are free.
+    pub fn pair_threads(dir: &Path, count: u16) -> Result<Self, Failure> {
+        let peers = free_addresses(SERVICE_NODE.0..=count)?;
+        let view = peers.0[&SERVICE_NODE].clone();
+        let role = |(id, listen): (&NodeId, &net::Addr)| {
+            let (id, listen, data, cluster) = (*id, listen.clone(), data(dir, *id), CLUSTER);
+            let role = if id == SERVICE_NODE {
+                Role::View(ViewSettings { listen, data, cluster })
+            } else {
+                let (advertise, view, data) = (None, view.clone(), Some(data));
+                Role::Server(PbSettings { id, listen, advertise, view, cluster, data })
+            };
+            (id, role)
+        };
+        let roles = peers.0.iter().map(role).collect();
+        Ok(Self::of(Kind::Threads(Threads::new(roles)), StoreKind::Pb, peers))
     }
 
     /// Replicas as processes, with their data in `dir`.
@@ -69,20 +86,45 @@ impl Cluster {
     pub fn processes(dir: &Path, count: u16) -> Result<Self, Failure> {
         let processes = Processes::new(dir, count, CLUSTER)?;
         let peers = processes.peers.clone();
-        let down = peers.0.keys().copied().collect();
-        Ok(Self { kind: Kind::Processes(processes), peers, down })
+        Ok(Self::of(Kind::Processes(processes), StoreKind::Kv, peers))
     }
 
-    /// Every replica and where it listens.
+    /// A view service and durable servers as processes.
+    ///
+    /// # Errors
+    ///
+    /// If no ports are free.
+    pub fn pair_processes(dir: &Path, count: u16) -> Result<Self, Failure> {
+        let processes = Processes::pair(dir, count, CLUSTER, true)?;
+        let peers = processes.peers.clone();
+        Ok(Self::of(Kind::Processes(processes), StoreKind::Pb, peers))
+    }
+
+    fn of(kind: Kind, store: StoreKind, peers: Addresses) -> Self {
+        let down = peers.0.keys().copied().collect();
+        Self { kind, store, peers, down }
+    }
+
+    /// Every node and where it listens.
     #[must_use]
     pub fn peers(&self) -> &Addresses {
         &self.peers
     }
 
-    /// Every replica.
+    /// Every node.
     #[must_use]
     pub fn nodes(&self) -> Vec<NodeId> {
         self.peers.0.keys().copied().collect()
+    }
+
+    /// What a node is called, for people.
+    #[must_use]
+    pub fn name(&self, node: NodeId) -> String {
+        match self.store {
+            StoreKind::Kv => format!("replica {}", node.0),
+            StoreKind::Pb if node == SERVICE_NODE => "the view service".to_owned(),
+            StoreKind::Pb => format!("server {}", node.0),
+        }
     }
 
     /// Connections for clients.
@@ -92,10 +134,20 @@ impl Cluster {
             Kind::Threads(threads) => threads.network(),
             Kind::Processes(_) => Arc::new(Tcp),
         };
-        Connections::new(network, CLUSTER, self.peers.0.clone(), seed)
+        let addrs = &self.peers.0;
+        match self.store {
+            StoreKind::Kv => {
+                let connections = kvpaxos::Connections::new(network, CLUSTER, addrs.clone(), seed);
+                Connections::Kv(connections)
+            }
+            StoreKind::Pb => {
+                let view = addrs[&SERVICE_NODE].clone();
+                Connections::Pb(pbservice::Connections::new(network, CLUSTER, view, seed))
+            }
+        }
     }
 
-    /// Starts a replica.
+    /// Starts a node.
     ///
     /// # Errors
     ///
@@ -109,7 +161,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts every replica that is down.
+    /// Starts every node that is down.
     ///
     /// # Errors
     ///
@@ -121,7 +173,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Stops a replica without warning: SIGKILL, or the end of its runtime.
+    /// Stops a node without warning: SIGKILL, or the end of its runtime.
     ///
     /// # Errors
     ///
@@ -137,22 +189,29 @@ impl Cluster {
         Ok(())
     }
 
-    /// Whether a replica was stopped and not started again.
+    /// Whether a node was stopped and not started again.
     #[must_use]
     pub fn is_down(&self, node: NodeId) -> bool {
         self.down.contains(&node)
     }
 
-    /// Whether replicas can be cut off from each other: only where we are the network.
+    /// Whether nodes can be cut off from each other: only where we are the network.
     #[must_use]
     pub fn can_cut(&self) -> bool {
         matches!(self.kind, Kind::Threads(_))
     }
 
-    /// Cuts a replica off from everybody. Processes cannot be cut off.
+    /// Cuts a node off from everybody. Processes cannot be cut off.
     pub fn cut(&self, node: NodeId) {
         if let Kind::Threads(threads) = &self.kind {
             threads.cut(node);
+        }
+    }
+
+    /// Cuts two off from each other, both ways. Processes cannot be cut off.
+    pub fn part(&self, one: Party, other: Party) {
+        if let Kind::Threads(threads) = &self.kind {
+            threads.part(one, other);
         }
     }
 
@@ -163,95 +222,20 @@ impl Cluster {
         }
     }
 
-    /// A replica whose process or thread ended by itself, which none should.
+    /// A node whose process or thread ended by itself, which none should.
     #[must_use]
     pub fn deserter(&mut self) -> Option<NodeId> {
         let nodes = self.nodes();
-        match &mut self.kind {
-            Kind::Threads(_) => None,
-            Kind::Processes(processes) => {
-                nodes.into_iter().find(|node| processes.ended(*node).is_some())
-            }
-        }
-    }
-}
-
-/// Who leads, in its own belief; `None` if nobody does, or more than one thinks so: one that was
-/// cut off may not know better. Asks all at once, so that one that is silent holds up nobody.
-pub async fn leader(connections: &Connections) -> Option<NodeId> {
-    let asked = connections.servers().iter().map(|node| {
-        let (connections, node) = (connections.clone(), *node);
-        tokio::task::spawn_local(async move {
-            let limit = Duration::from_millis(300);
-            let status = tokio::time::timeout(limit, connections.status(node)).await.ok()?.ok()?;
-            (status.replica.agreement.role == "leader").then_some(node)
+        nodes.into_iter().find(|node| match &mut self.kind {
+            Kind::Threads(threads) => threads.ended(*node),
+            Kind::Processes(processes) => processes.ended(*node).is_some(),
         })
-    });
-    let mut leaders = Vec::new();
-    for answer in asked.collect::<Vec<_>>() {
-        leaders.extend(answer.await.ok().flatten());
-    }
-    match &leaders[..] {
-        [node] => Some(*node),
-        _ => None,
     }
 }
 
-/// Waits until somebody leads other than `but`.
-///
-/// # Errors
-///
-/// If nobody does for a long time.
-pub async fn wait_for_leader(
-    connections: &Connections,
-    but: Option<NodeId>,
-) -> Result<NodeId, Failure> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        match leader(connections).await {
-            Some(node) if Some(node) != but => return Ok(node),
-            _ => tokio::time::sleep(GLANCE).await,
-        }
-    }
-    Err(Failure::new(Exit::Failed, "nobody leads: the replicas' own words are in the directory"))
-}
-
-/// Waits until a replica answers.
-///
-/// # Errors
-///
-/// If it does not for a long time.
-pub async fn wait_until_up(connections: &Connections, node: NodeId) -> Result<(), Failure> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        let limit = Duration::from_millis(500);
-        if let Ok(Ok(_)) = tokio::time::timeout(limit, connections.status(node)).await {
-            return Ok(());
-        }
-        tokio::time::sleep(GLANCE).await;
-    }
-    Err(Failure::new(Exit::Failed, format!("replica {} does not answer", node.0)))
-}
-
-/// Waits until every replica has applied as much as every other: whether their states are the
-/// same then, and how much that is. `None` if it does not come to that.
-pub async fn wait_until_equal(connections: &Connections) -> Option<(bool, u64)> {
-    let deadline = Instant::now() + PATIENCE;
-    while Instant::now() < deadline {
-        let mut digests = Vec::new();
-        for node in connections.servers() {
-            let limit = Duration::from_secs(2);
-            let asked = tokio::time::timeout(limit, connections.digest(*node)).await;
-            digests.extend(asked.ok().and_then(Result::ok));
-        }
-        let all = digests.len() == connections.servers().len();
-        if all && digests.iter().all(|digest| digest.applied == digests[0].applied) {
-            let same = digests.iter().all(|digest| digest.state == digests[0].state);
-            return Some((same, digests[0].applied.0));
-        }
-        tokio::time::sleep(GLANCE).await;
-    }
-    None
+/// The directory of a node.
+fn data(dir: &Path, node: NodeId) -> PathBuf {
+    dir.join(format!("node-{}", node.0))
 }
 
 /// Removes the replicas' data if nobody asked for it and all went well.

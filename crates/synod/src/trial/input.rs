@@ -7,10 +7,12 @@ use std::{
 };
 
 use histcheck::Action;
-use kvpaxos::Connections;
 
 use super::{Recorder, Witness};
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    store::Connections,
+};
 
 /// Keys loaded at a time.
 const LOADERS: usize = 16;
@@ -129,7 +131,7 @@ impl Input {
                 Content::Value(value) => value.clone().into_bytes(),
                 Content::Marks(many) => vec![b'|'; *many],
             };
-            let found = witness.value(key.as_bytes(), super::cluster::PATIENCE).await;
+            let found = witness.value(key.as_bytes(), super::watch::PATIENCE).await;
             if found != Some(Some(expected)) {
                 return Some(key.clone());
             }
@@ -143,7 +145,7 @@ async fn load_some(
     mut witness: Witness,
     keys: Rc<Vec<(String, Content)>>,
     first: usize,
-) -> Result<(), kvpaxos::Error> {
+) -> Result<(), Failure> {
     for (key, content) in keys.iter().skip(first).step_by(LOADERS) {
         let key = key.as_bytes().to_vec();
         let (times, action) = match content {
@@ -151,8 +153,8 @@ async fn load_some(
             Content::Marks(many) => (*many, Action::Append { key, value: b"|".to_vec() }),
         };
         for _ in 0..times {
-            if let (_, Some(error)) = witness.ask(action.clone()).await {
-                return Err(error);
+            if let (_, Some(failure)) = witness.ask(action.clone()).await {
+                return Err(failure);
             }
         }
     }

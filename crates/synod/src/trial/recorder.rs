@@ -12,9 +12,12 @@ use std::{
 
 use bytes::Bytes;
 use histcheck::{Action, Answer, Header, Mark, MarkKind, Operation, Outcome, Writer};
-use kvpaxos::{Client, Connections, Error, Expect, Version};
+use kvpaxos::{Expect, Version};
 
-use crate::failure::{Exit, Failure};
+use crate::{
+    failure::{Exit, Failure},
+    store::{Client, Connections},
+};
 
 /// How long one operation is tried for. Longer than any silence that the trial provokes, so that
 /// most outcomes are known.
@@ -138,21 +141,20 @@ impl Witness {
     /// A client over these connections.
     #[must_use]
     pub fn new(recorder: &Rc<Recorder>, connections: &Connections, seed: u64) -> Self {
-        let mut client = Client::new(connections.clone(), seed);
-        client.budget = BUDGET;
+        let client = Client::new(connections, seed, BUDGET);
         let number = Recorder::fresh(&recorder.next_client);
         Self { client, recorder: Rc::clone(recorder), number }
     }
 
-    /// Asks, records, and tells what was heard; the error is there for people to read.
-    pub async fn ask(&mut self, action: Action) -> (Outcome, Option<Error>) {
+    /// Asks, records, and tells what was heard; the failure is there for people to read.
+    pub async fn ask(&mut self, action: Action) -> (Outcome, Option<Failure>) {
         let id = Recorder::fresh(&self.recorder.next_id);
         let asked = Operation::asked(id, self.number, self.recorder.now(), action);
         self.recorder.open.borrow_mut().insert(id, asked.clone());
         let heard = self.perform(&asked.action).await;
         self.recorder.open.borrow_mut().remove(&id);
         let now = self.recorder.now();
-        let (operation, error) = match heard {
+        let (operation, failure) = match heard {
             Ok((answer, version)) => {
                 self.recorder.acknowledged.borrow_mut().push(now);
                 let answered = asked.answered(now, answer);
@@ -162,17 +164,17 @@ impl Witness {
                 };
                 (versioned, None)
             }
-            Err(Error::Unknown) => {
+            Err(failure) if failure.exit == Exit::Unknown => {
                 // It may still happen: whoever goes on from here is somebody else, or it would
                 // seem to have two requests open.
                 self.number = Recorder::fresh(&self.recorder.next_client);
-                (asked, Some(Error::Unknown))
+                (asked, Some(failure))
             }
-            Err(error) => (asked.refused(now), Some(error)),
+            Err(failure) => (asked.refused(now), Some(failure)),
         };
         let outcome = operation.outcome.clone();
         self.recorder.operations.borrow_mut().push(operation);
-        (outcome, error)
+        (outcome, failure)
     }
 
     /// The value of a key, asked until it is known or `patience` is over.
@@ -189,20 +191,20 @@ impl Witness {
         }
     }
 
-    async fn perform(&mut self, action: &Action) -> Result<(Answer, Option<Version>), Error> {
+    async fn perform(&mut self, action: &Action) -> Result<(Answer, Option<Version>), Failure> {
         let bytes = |text: &[u8]| Bytes::copy_from_slice(text);
         let client = &mut self.client;
         match action {
             Action::Get { key } => {
                 let found = client.get(bytes(key)).await?;
-                let version = found.as_ref().map(|(_, version)| *version);
+                let version = found.as_ref().and_then(|(_, version)| *version);
                 Ok((Answer::Value(found.map(|(value, _)| value.to_vec())), version))
             }
             Action::Put { key, value } => {
-                Ok((Answer::Done, Some(client.put(bytes(key), bytes(value)).await?)))
+                Ok((Answer::Done, client.put(bytes(key), bytes(value)).await?))
             }
             Action::Append { key, value } => {
-                Ok((Answer::Done, Some(client.append(bytes(key), bytes(value)).await?)))
+                Ok((Answer::Done, client.append(bytes(key), bytes(value)).await?))
             }
             Action::Delete { key } => {
                 client.delete(bytes(key)).await?;
@@ -213,7 +215,7 @@ impl Witness {
                     Some(expect) => Expect::Value(bytes(expect)),
                     None => Expect::Absent,
                 };
-                match client.cas(bytes(key), expect, bytes(value)).await? {
+                match client.kv("cas")?.cas(bytes(key), expect, bytes(value)).await? {
                     Ok(version) => Ok((Answer::Swapped(true), Some(version))),
                     Err(_) => Ok((Answer::Swapped(false), None)),
                 }

@@ -1,101 +1,124 @@
-//! Replicas in this process, each on a thread with a runtime of its own.
+//! Nodes in this process, each on a thread with a runtime of its own.
 
-use std::{collections::BTreeMap, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, thread::JoinHandle, time::Duration};
 
 use net::{Network, Tcp, Weather};
 use protocol::NodeId;
 use tokio::sync::oneshot;
 
-use crate::{
-    failure::{Exit, Failure},
-    node::NodeSettings,
-};
+use super::role::Role;
+use crate::failure::{Exit, Failure};
 
 /// How long the files of a life that was cut short may stay locked: its last thread is still
 /// letting go of them.
 const LET_GO: Duration = Duration::from_secs(3);
 
-/// The label under which clients see the weather.
-const CLIENTS: &str = "clients";
-
-/// Replicas in this process. Whatever still runs is stopped when this is dropped.
-pub struct Threads {
-    weather: Weather,
-    settings: BTreeMap<NodeId, NodeSettings>,
-    running: BTreeMap<NodeId, Replica>,
+/// Who can be cut off from whom.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Party {
+    /// All clients.
+    Clients,
+    /// One node.
+    Node(NodeId),
 }
 
-struct Replica {
+/// The label under which the weather knows it.
+impl fmt::Display for Party {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Clients => f.write_str("clients"),
+            Self::Node(node) => write!(f, "node {}", node.0),
+        }
+    }
+}
+
+/// Nodes in this process. Whatever still runs is stopped when this is dropped.
+pub struct Threads {
+    weather: Weather,
+    roles: BTreeMap<NodeId, Role>,
+    running: BTreeMap<NodeId, Life>,
+}
+
+struct Life {
     /// Sent or dropped: the thread ends.
     end: oneshot::Sender<()>,
     thread: JoinHandle<Result<(), Failure>>,
 }
 
-fn label(node: NodeId) -> String {
-    format!("replica {}", node.0)
-}
-
 impl Threads {
-    /// Replicas with these settings, none started yet.
+    /// Nodes with these parts, none started yet.
     #[must_use]
-    pub fn new(settings: BTreeMap<NodeId, NodeSettings>) -> Self {
-        Self { weather: Weather::new(), settings, running: BTreeMap::new() }
+    pub fn new(roles: BTreeMap<NodeId, Role>) -> Self {
+        Self { weather: Weather::new(), roles, running: BTreeMap::new() }
+    }
+
+    /// The network as somebody sees it.
+    fn network_of(&self, party: Party) -> Arc<dyn Network> {
+        Arc::new(self.weather.over(Arc::new(Tcp), &party.to_string()))
     }
 
     /// The network as clients see it.
     #[must_use]
     pub fn network(&self) -> Arc<dyn Network> {
-        Arc::new(self.weather.over(Arc::new(Tcp), CLIENTS))
+        self.network_of(Party::Clients)
     }
 
-    /// Starts a replica; the first time its directory is created.
+    /// Starts a node; the first time its directory is created.
     ///
     /// # Errors
     ///
     /// If it cannot be opened.
     pub async fn start(&mut self, node: NodeId) -> Result<(), Failure> {
-        let Some(settings) = self.settings.get(&node).cloned() else { return Ok(()) };
-        if !settings.data.exists() {
-            settings.init()?;
+        let Some(role) = self.roles.get(&node).cloned() else { return Ok(()) };
+        if role.data().is_some_and(|data| !data.exists()) {
+            role.init()?;
         }
-        let network: Arc<dyn Network> = Arc::new(self.weather.over(Arc::new(Tcp), &label(node)));
+        let network = self.network_of(Party::Node(node));
         let (end, ended) = oneshot::channel();
         let (ready, opened) = oneshot::channel();
+        let name = Party::Node(node).to_string();
         let thread = std::thread::Builder::new()
-            .name(label(node))
-            .spawn(move || live(&settings, network, ready, ended))?;
+            .name(name.clone())
+            .spawn(move || live(&role, network, ready, ended))?;
         if opened.await.is_err() {
             let told = thread.join().unwrap_or(Ok(()));
-            let vanished = Failure::new(Exit::Failed, format!("{} did not start", label(node)));
+            let vanished = Failure::new(Exit::Failed, format!("{name} did not start"));
             return Err(told.err().unwrap_or(vanished));
         }
-        self.running.insert(node, Replica { end, thread });
+        self.running.insert(node, Life { end, thread });
         Ok(())
     }
 
-    /// Stops a replica between two of its turns. It says no goodbye: its connections break.
+    /// Stops a node between two of its turns. It says no goodbye: its connections break.
     pub async fn kill(&mut self, node: NodeId) {
-        if let Some(Replica { end, thread }) = self.running.remove(&node) {
+        if let Some(Life { end, thread }) = self.running.remove(&node) {
             drop(end);
             // Its end waits for the disk; the clients here must not.
             let _ = tokio::task::spawn_blocking(|| thread.join()).await;
         }
     }
 
-    /// Cuts a replica off from everybody.
+    /// Whether a node's thread has ended by itself.
+    #[must_use]
+    pub fn ended(&self, node: NodeId) -> bool {
+        self.running.get(&node).is_some_and(|life| life.thread.is_finished())
+    }
+
+    /// Cuts a node off from everybody.
     pub fn cut(&self, node: NodeId) {
-        self.weather.isolate(&label(node));
+        self.weather.isolate(&Party::Node(node).to_string());
+    }
+
+    /// Cuts two off from each other, both ways.
+    pub fn part(&self, one: Party, other: Party) {
+        let (one, other) = (one.to_string(), other.to_string());
+        self.weather.cut(&one, &other);
+        self.weather.cut(&other, &one);
     }
 
     /// Ends every cut.
     pub fn heal(&self) {
         self.weather.clear();
-    }
-
-    /// Whether a replica runs.
-    #[must_use]
-    pub fn runs(&self, node: NodeId) -> bool {
-        self.running.contains_key(&node)
     }
 }
 
@@ -104,7 +127,7 @@ impl Drop for Threads {
         self.heal();
         let ending: Vec<_> = std::mem::take(&mut self.running)
             .into_values()
-            .map(|Replica { end, thread }| {
+            .map(|Life { end, thread }| {
                 drop(end);
                 thread
             })
@@ -116,19 +139,19 @@ impl Drop for Threads {
     }
 }
 
-/// One life of a replica, from opening its directory to its sudden end.
+/// One life of a node, from opening its directory to its sudden end.
 fn live(
-    settings: &NodeSettings,
+    role: &Role,
     network: Arc<dyn Network>,
     ready: oneshot::Sender<()>,
     ended: oneshot::Receiver<()>,
 ) -> Result<(), Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let group = runtime.block_on(async {
+    let running = runtime.block_on(async {
         let until = tokio::time::Instant::now() + LET_GO;
-        let mut group = loop {
-            match settings.open(Arc::clone(&network)).await {
-                Ok(group) => break group,
+        let mut running = loop {
+            match role.open(Arc::clone(&network)).await {
+                Ok(running) => break running,
                 Err(failure)
                     if failure.exit == Exit::Environment && tokio::time::Instant::now() < until =>
                 {
@@ -139,13 +162,13 @@ fn live(
         };
         let _ = ready.send(());
         tokio::select! {
-            failed = group.ended() => failed?,
+            failure = running.ended() => return Err(failure),
             _ = ended => {}
         }
-        Ok::<_, Failure>(group)
+        Ok::<_, Failure>(running)
     })?;
     // All its tasks and sockets vanish at once, in the middle of whatever they did.
     drop(runtime);
-    drop(group);
+    drop(running);
     Ok(())
 }

@@ -3,18 +3,19 @@
 use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use histcheck::{Action, Operation, Outcome};
-use kvpaxos::Connections;
 use serde_json::json;
 
 use super::{
-    Recorder, Witness, cluster,
+    Recorder, Witness,
     input::Input,
+    watch::{self, PATIENCE, Together},
     workload::{SHARED_KEYS, is_own, own_key},
 };
 use crate::{
     cli::Format,
     failure::{Exit, Failure},
     print,
+    store::Connections,
 };
 
 /// How long a history may be pondered.
@@ -24,12 +25,12 @@ const PONDER: Duration = Duration::from_secs(60);
 /// sooner than 20 ms after its leader is gone.
 const ON_ITS_WAY: u64 = 15_000_000;
 
-/// One replica stopped without warning.
+/// One node stopped without warning.
 #[derive(Clone, Copy, Debug)]
 pub struct Kill {
     /// When, on the record's clock.
     pub at: u64,
-    /// Whether it led.
+    /// Whether it led, and somebody else could.
     pub led: bool,
 }
 
@@ -37,7 +38,7 @@ pub struct Kill {
 pub struct Case<'a> {
     /// What was heard.
     pub recorder: &'a std::rc::Rc<Recorder>,
-    /// Connections to all replicas.
+    /// Connections to all nodes.
     pub connections: &'a Connections,
     /// What was loaded before.
     pub input: Option<&'a Input>,
@@ -45,13 +46,13 @@ pub struct Case<'a> {
     pub clients: usize,
     /// From when to when.
     pub worked: (u64, u64),
-    /// What was done to the replicas.
+    /// What was done to the nodes.
     pub kills: &'a [Kill],
     /// From which everything random was drawn.
     pub seed: u64,
     /// The command that repeats all this.
     pub command: &'a str,
-    /// Where the replicas' data is.
+    /// Where the nodes' data is.
     pub dir: &'a Path,
     /// Whether it stays there: somebody named the directory. Otherwise it stays only if
     /// something does not hold.
@@ -85,12 +86,12 @@ impl Verdict {
         };
         let durable = all_present(case, &mut witness).await;
         for place in 0..SHARED_KEYS {
-            witness.value(format!("shared/{place:02}").as_bytes(), cluster::PATIENCE).await;
+            witness.value(format!("shared/{place:02}").as_bytes(), PATIENCE).await;
         }
-        let equal = match cluster::wait_until_equal(case.connections).await {
-            Some((true, _)) => Ok(()),
-            Some((false, applied)) => Err(format!("states differ after {applied} slots")),
-            None => Err("not all replicas have caught up".to_owned()),
+        let equal = match watch::wait_until_equal(case.connections).await {
+            Some(Together { same: true, .. }) => Ok(()),
+            Some(Together { same: false, point }) => Err(format!("{point}, yet states differ")),
+            None => Err("not all have caught up".to_owned()),
         };
         let operations = case.recorder.operations().clone();
         // Its own thread: the search is long work, and the runtime has none to spare.
@@ -116,6 +117,11 @@ impl Verdict {
     #[must_use]
     pub fn passed(&self) -> bool {
         self.checks.iter().all(|(_, finding)| finding.is_ok())
+    }
+
+    /// The checks that failed, by name.
+    pub fn failed(&self) -> impl Iterator<Item = &'static str> {
+        self.checks.iter().filter(|(_, finding)| finding.is_err()).map(|(check, _)| *check)
     }
 
     /// Prints it, its last line being the verdict, and ends with the fitting exit code.
@@ -162,11 +168,18 @@ impl Verdict {
     }
 
     fn print(&self, case: &Case<'_>) -> Result<(), Failure> {
+        let (equal, killed) = match case.connections {
+            Connections::Kv(_) => ("all replicas hold the same state", "the leader"),
+            Connections::Pb(_) => (
+                "primary and backup hold the same state",
+                "a primary whose backup was to take over",
+            ),
+        };
         let words = [
             ("linearizable", "one order explains every answer"),
             ("durable", "every acknowledged write is there, exactly once"),
             ("input_present", "what was loaded is there"),
-            ("replicas_equal", "all replicas hold the same state"),
+            ("replicas_equal", equal),
         ];
         for (check, finding) in &self.checks {
             let meaning = words.iter().find(|(known, _)| known == check).map_or("", |(_, m)| m);
@@ -176,7 +189,7 @@ impl Verdict {
         let show =
             |at| share(&self.failovers_ms, at).map_or("-".to_owned(), |ms| format!("{ms:.0}"));
         print::line(format!(
-            "  {} kills, {} of them of the leader; until the next answer p50 {} ms, p99 {} ms, max {} ms",
+            "  {} kills, {} of them of {killed}; until the next answer p50 {} ms, p99 {} ms, max {} ms",
             self.kills,
             self.failovers_ms.len(),
             show(0.5),
@@ -238,7 +251,7 @@ async fn all_present(case: &Case<'_>, witness: &mut Witness) -> Finding {
     let mut wrong = Vec::new();
     for slot in 0..case.clients as u64 {
         let key = own_key(slot);
-        let finding = match witness.value(&key, cluster::PATIENCE).await {
+        let finding = match witness.value(&key, PATIENCE).await {
             None => Err("nobody could be asked".to_owned()),
             Some(value) => tokens(&case.recorder.operations(), &key, &value.unwrap_or_default()),
         };

@@ -2,11 +2,13 @@
 
 use std::{fmt::Write, time::Duration};
 
-use kvpaxos::Connections;
 use tokio::time::Instant;
 
-use super::Recorder;
-use crate::failure::{Exit, Failure};
+use super::{Recorder, pair};
+use crate::{
+    failure::{Exit, Failure},
+    store::Connections,
+};
 
 /// The longest time in which nothing is acknowledged and nothing is done to the replicas.
 pub const WATCHDOG: Duration = Duration::from_secs(120);
@@ -51,8 +53,25 @@ pub async fn watched<T>(
     }
 }
 
-/// What each replica says of itself, and what was asked and not answered yet.
+/// What each node says of itself, and what was asked and not answered yet.
 async fn report(recorder: &Recorder, connections: &Connections) -> String {
+    let mut text = match connections {
+        Connections::Kv(connections) => describe(connections).await,
+        Connections::Pb(connections) => pair::describe(connections).await + "\n",
+    };
+    let open = recorder.open();
+    for operation in open.iter().take(SHOWN) {
+        let waited = recorder.now().saturating_sub(operation.call) / 1_000_000_000;
+        let _ = writeln!(text, "  waits for {waited} s: {operation}");
+    }
+    if open.len() > SHOWN {
+        let _ = writeln!(text, "  and {} questions more", open.len() - SHOWN);
+    }
+    text.replace("\n\n", "\n").trim_end().to_owned()
+}
+
+/// What each replica says of itself.
+async fn describe(connections: &kvpaxos::Connections) -> String {
     let mut text = String::new();
     for node in connections.servers() {
         let _ = match tokio::time::timeout(ANSWER, connections.status(*node)).await {
@@ -69,13 +88,5 @@ async fn report(recorder: &Recorder, connections: &Connections) -> String {
             Err(_) => writeln!(text, "\n  replica {}: does not answer", node.0),
         };
     }
-    let open = recorder.open();
-    for operation in open.iter().take(SHOWN) {
-        let waited = recorder.now().saturating_sub(operation.call) / 1_000_000_000;
-        let _ = writeln!(text, "  waits for {waited} s: {operation}");
-    }
-    if open.len() > SHOWN {
-        let _ = writeln!(text, "  and {} questions more", open.len() - SHOWN);
-    }
-    text.replace("\n\n", "\n").trim_end().to_owned()
+    text
 }

@@ -1,4 +1,5 @@
-//! Clients that put, get, append, delete and compare-and-swap until they are told to stop.
+//! Clients that put, get, append, delete and, where the store can, compare-and-set until they are
+//! told to stop.
 //!
 //! Half of what they write goes to a few keys that all of them share, so that they get into each
 //! other's way; the rest is added to a key of each client's own, where every token must be found
@@ -7,11 +8,11 @@
 use std::{cell::Cell, rc::Rc, time::Duration};
 
 use histcheck::{Action, Answer, Outcome};
-use kvpaxos::Connections;
 use protocol::Rng;
 use tokio::task::JoinHandle;
 
 use super::{Recorder, Witness};
+use crate::store::Connections;
 
 /// Keys that all clients share.
 pub const SHARED_KEYS: u64 = 64;
@@ -48,6 +49,7 @@ impl Workload {
                 witness: Witness::new(recorder, connections, seed ^ (slot * 7919 + 1)),
                 written: 0,
                 seen: vec![None; SHARED_KEYS as usize],
+                compares: matches!(connections, Connections::Kv(_)),
             };
             tokio::task::spawn_local(worker.work(Rc::clone(&stop)))
         });
@@ -88,6 +90,8 @@ struct Worker {
     written: u64,
     /// What it last saw under each shared key.
     seen: Vec<Option<Vec<u8>>>,
+    /// Whether the store can compare and set; if not, it puts instead.
+    compares: bool,
 }
 
 impl Worker {
@@ -107,6 +111,7 @@ impl Worker {
             30..50 => Action::Put { key, value },
             50..65 => Action::Append { key, value },
             65..70 => Action::Delete { key },
+            70..80 if !self.compares => Action::Put { key, value },
             70..80 => Action::Cas { key, expect: self.seen[place as usize].clone(), value },
             _ => Action::Append { key: own_key(self.slot), value },
         };

@@ -10,7 +10,7 @@ use std::{
 
 use histcheck::{Action, MarkKind};
 use sim::register::Scenario;
-use synod::trial::{Cluster, Recorder, Witness, cluster, watchdog::watched};
+use synod::trial::{Cluster, Recorder, Witness, watch, watchdog::watched};
 
 use crate::tool::{
     NODES, SYNOD, ask, code, equal, refused, stderr, stdout, store, synod, told, until,
@@ -147,7 +147,7 @@ fn h_09_stopped_replicas_leave_no_thread_socket_or_file() {
         let connections = replicas.connections(9);
         let recorder = Recorder::new();
         let mut witness = Witness::new(&recorder, &connections, 9);
-        let leader = cluster::wait_for_leader(&connections, None).await.expect("a leader");
+        let leader = watch::wait_for_leader(&connections, None).await.expect("a leader");
         for n in 0..20 {
             witness.ask(Action::Put { key: b"k".to_vec(), value: vec![n] }).await;
         }
@@ -196,7 +196,7 @@ fn h_08_a_stuck_trial_ends_and_says_who_waits() {
         replicas.start_all().await.expect("started");
         let connections = replicas.connections(8);
         let recorder = Recorder::new();
-        cluster::wait_for_leader(&connections, None).await.expect("a leader");
+        watch::wait_for_leader(&connections, None).await.expect("a leader");
         for node in &NODES[1..] {
             replicas.kill(*node).await.expect("killed");
             recorder.mark(MarkKind::Kill, format!("killed replica {}", node.0));

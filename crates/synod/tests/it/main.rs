@@ -27,3 +27,5 @@ mod survival;
 mod tool;
 
 mod tools;
+
+mod verdict;
