@@ -100,7 +100,9 @@ pub fn init(flags: &cli::Init, format: Format) -> Result<(), Failure> {
     let (id, data) = (flags.id, flags.data.display());
     let start = match NodeId(id) {
         viewservice::SERVICE_NODE => format!("synod view --data {data} --listen ..."),
-        _ => format!("synod kv --id {id} --data {data} --peers ..."),
+        _ => format!(
+            "synod kv --id {id} --data {data} --peers ..., or: synod pb --id {id} --data {data} --durable --view ..."
+        ),
     };
     eprintln!("created node {id} of cluster {} in {data}; start it with: {start}", flags.cluster);
     match format {

@@ -28,6 +28,7 @@ use crate::{logtool::LogTool, snapshottool::SnapshotTool};
 #[command(after_help = "\
 Begin with:
   synod demo                           three replicas, a killed leader, a verdict
+  synod demo --layer pb                a primary and a backup, and every line between them cut
   synod help VERB                      what a verb does, with examples
 
 Results go to standard output, narration to standard error. NO_COLOR is honoured, and SYNOD_LOG
