@@ -21,7 +21,10 @@ use paxosrsm::{
     storage::{LogConfig, Storage},
 };
 use protocol::{NodeId, Rng};
-use synod::trial::{Recorder, Witness};
+use synod::{
+    store,
+    trial::{Recorder, Witness},
+};
 use tempfile::TempDir;
 use wal::{ClusterId, RealDisk, SimDisk, Snapshots};
 
@@ -281,7 +284,7 @@ async fn work(mut witness: Witness, mut rng: Rng, name: String) {
 async fn serves<E: Engine>(mut tower: Tower<E>, seed: u64) {
     let (recorder, rng) = (Recorder::new(), Rng::new(seed));
     for life in 0..LIVES {
-        let connections = tower.connections();
+        let connections = store::Connections::Kv(tower.connections());
         let clients = (0..CLIENTS).map(|client| {
             let rng = rng.fork(life * CLIENTS + client);
             let witness = Witness::new(&recorder, &connections, rng.clone().next_u64());
@@ -301,7 +304,8 @@ async fn serves<E: Engine>(mut tower: Tower<E>, seed: u64) {
             tower.restart_all().await;
         }
     }
-    let mut reader = Witness::new(&recorder, &tower.connections(), seed);
+    let connections = store::Connections::Kv(tower.connections());
+    let mut reader = Witness::new(&recorder, &connections, seed);
     for key in KEYS {
         assert!(reader.value(key.as_bytes(), PATIENCE).await.is_some(), "{key} is read at the end");
     }

@@ -33,3 +33,5 @@ mod checker;
 mod faults;
 
 mod harness;
+
+mod pb_scripts;
