@@ -229,10 +229,11 @@ impl Clerk {
         }
     }
 
-    /// The view that is known is no good: another one is asked for, after a pause that grows.
+    /// The view that is known is no good: another one is asked for. At once, since a pause follows
+    /// if there is none; but not if it was the view service itself that said nothing.
     fn ask_view(&mut self) -> Next {
+        let after = if self.asking { self.rest() } else { Duration::ZERO };
         (self.submitting, self.asking) = (false, true);
-        let after = self.rest();
         Next::Try(Try { after, ask: Ask::View })
     }
 
