@@ -20,7 +20,7 @@ use synod_tests::{
 };
 
 /// Scenarios that have no story of their own here, or one of hundreds of megabytes.
-const NO_STORY: [&str; 1] = ["s8_5_15"];
+const NO_STORY: [&str; 3] = ["s8_5_15", "s8_2_18", "s8_2_19"];
 
 fn weather(arguments: &[&str]) -> Output {
     let program = std::env::var("CARGO_BIN_EXE_weather");

@@ -24,6 +24,16 @@ mod durable;
 
 mod log_limits;
 
+mod pb;
+
+mod pb_requests;
+
+mod pb_faults;
+
+mod pb_weather;
+
+mod pb_crashes;
+
 mod pb_volume;
 
 mod regressions;
@@ -33,5 +43,3 @@ mod checker;
 mod faults;
 
 mod harness;
-
-mod pb_scripts;
