@@ -85,7 +85,8 @@ impl From<paxosrsm::server::OpenError> for Failure {
     fn from(error: paxosrsm::server::OpenError) -> Self {
         use paxosrsm::server::OpenError as E;
         match &error {
-            E::Past(_) | E::Snapshots(_) => Self::new(Exit::Storage, error),
+            E::Past(_) => unreadable(&error),
+            E::Snapshots(_) => Self::new(Exit::Storage, error),
             E::Listen { addr, why } => cannot_listen(addr, why),
             E::Thread(_) => Self::new(Exit::Environment, error),
         }
@@ -96,7 +97,7 @@ impl From<viewservice::server::OpenError> for Failure {
     fn from(error: viewservice::server::OpenError) -> Self {
         use viewservice::server::OpenError as E;
         match &error {
-            E::Record(_) | E::Past(_) => Self::new(Exit::Storage, error),
+            E::Record(_) | E::Past(_) => unreadable(&error),
             E::Listen { addr, why } => cannot_listen(addr, why),
         }
     }
@@ -106,11 +107,19 @@ impl From<pbservice::OpenError> for Failure {
     fn from(error: pbservice::OpenError) -> Self {
         use pbservice::OpenError as E;
         match &error {
-            E::Record(_) => Self::new(Exit::Storage, error),
+            E::Record(_) => unreadable(&error),
             E::Name(_) | E::TooLong(_) => Self::new(Exit::Usage, error),
             E::Listen { addr, why } => cannot_listen(addr, why),
         }
     }
+}
+
+/// A log that is whole and makes no sense to whoever opened it.
+fn unreadable(error: &dyn std::error::Error) -> Failure {
+    let why = format!(
+        "{error}; is this the directory of a node of another kind? synod wal dump shows what it holds"
+    );
+    Failure::new(Exit::Storage, why)
 }
 
 fn cannot_listen(addr: &net::Addr, why: &std::io::Error) -> Failure {

@@ -48,7 +48,7 @@
 //! [`cli`] and [`failure`]; [`settings`] and [`node`] for a node, [`view`] and [`pb`] for those of
 //! a primary/backup store; [`store`], [`verbs`], [`status`] and [`mod@print`] for their clients, [`mod@load`] for many lines and [`shell`] with [`prompt`] for
 //! people; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and [`mod@bench`];
-//! [`version`]; [`logtool`] and [`snapshottool`] for what lies on disk.
+//! [`version`]; [`logtool`] with `records`, and [`snapshottool`], for what lies on disk.
 
 pub mod bench;
 
@@ -75,6 +75,8 @@ pub mod print;
 pub mod processes;
 
 pub mod prompt;
+
+mod records;
 
 pub mod settings;
 

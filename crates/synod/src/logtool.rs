@@ -7,10 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use bytes::Bytes;
 use clap::{Args, Subcommand};
-use paxos::{Record, Value, batch};
-use paxosrsm::{Coded, sessions};
 use serde_json::{Value as Json, json};
 use wal::{
     OpenError, RealDisk, Report, Snapshots, StreamId, Verdict,
@@ -21,12 +18,8 @@ use crate::{
     cli::Format,
     failure::{Exit, Failure},
     print,
+    records::{Guess, Said, Writer},
 };
-
-/// Commands of one slot that are shown; the rest is counted.
-const SHOWN_COMMANDS: usize = 8;
-/// Characters of one command that are shown.
-const SHOWN_CHARS: usize = 80;
 
 /// `synod wal`
 #[derive(Args, Clone, Debug)]
@@ -150,7 +143,21 @@ fn verify(dir: &Path, format: Format) -> Result<(), Failure> {
     sound(dir, Ok(report)).map(|_| ())
 }
 
+/// Who wrote the log in this directory. A look of its own, since a record means nothing before that
+/// is known.
+fn writer(dir: &Path) -> Result<Writer, Failure> {
+    let mut guess = Guess::default();
+    let mut look = |entry: &Entry<'_>| {
+        if let What::Data { payload, .. } = entry.what {
+            guess.look(payload);
+        }
+    };
+    let report = wal::survey_dir(dir, &mut look).map_err(|error| trouble(dir, error))?;
+    Ok(guess.writer(report.identity.node))
+}
+
 fn dump(dir: &Path, only: Option<u32>, format: Format) -> Result<(), Failure> {
+    let writer = writer(dir)?;
     let mut shown = Ok(());
     let mut show = |entry: &Entry<'_>| {
         let stream = match entry.what {
@@ -158,7 +165,7 @@ fn dump(dir: &Path, only: Option<u32>, format: Format) -> Result<(), Failure> {
             What::Mark => None,
         };
         if shown.is_ok() && (only.is_none() || stream == only) {
-            shown = line(entry, format);
+            shown = line(entry, writer, format);
         }
     };
     let surveyed = wal::survey_dir(dir, &mut show);
@@ -170,17 +177,17 @@ fn dump(dir: &Path, only: Option<u32>, format: Format) -> Result<(), Failure> {
     Ok(())
 }
 
-fn line(entry: &Entry<'_>, format: Format) -> Result<(), Failure> {
+fn line(entry: &Entry<'_>, writer: Writer, format: Format) -> Result<(), Failure> {
     let Entry { file, offset, position, mark, what } = *entry;
     let place = json!({"file": file, "offset": offset, "position": position, "durable": mark});
     let (text, more) = match what {
         What::Data { stream, lsn, payload } => {
-            let decoded = decode(payload);
+            let said = writer.read(payload);
             let length = payload.len();
             let text =
-                format!("stream {} record {} ({length} bytes): {}", stream.0, lsn.0, decoded.0);
+                format!("stream {} record {} ({length} bytes): {}", stream.0, lsn.0, said.text);
             let more = json!({"kind": "record", "stream": stream.0, "lsn": lsn.0,
-                "length": length, "content": decoded.1});
+                "length": length, "content": said.content});
             (text, more)
         }
         What::Forget { stream, keep } => (
@@ -199,99 +206,19 @@ fn line(entry: &Entry<'_>, format: Format) -> Result<(), Failure> {
     print::json(&object)
 }
 
-/// What a record of a replicated store says, as a line and as an object.
-fn decode(payload: &[u8]) -> (String, Json) {
-    let record = match paxos::server::decode_record(payload) {
-        Ok(record) => record,
-        Err(error) => return (format!("not understood: {error}"), Json::Null),
-    };
-    match record {
-        Record::Promised { ballot } => {
-            let ballot = ballot.to_string();
-            (format!("promised {ballot}"), json!({"kind": "promised", "ballot": ballot}))
-        }
-        Record::Accepted { ballot, slot, value, settled } => {
-            let (text, commands) = commands(&value);
-            (
-                format!("accepted {ballot} in slot {slot}, chosen below {settled}: {text}"),
-                json!({"kind": "accepted", "ballot": ballot.to_string(), "slot": slot.0,
-                    "chosen_below": settled.0, "value": commands}),
-            )
-        }
-        Record::Learned { slot, value } => {
-            let (text, commands) = commands(&value);
-            (
-                format!("learned slot {slot}: {text}"),
-                json!({"kind": "learned", "slot": slot.0, "value": commands}),
-            )
-        }
-        Record::Checkpoint { promised, floor, settled, snapshot } => {
-            let covers =
-                snapshot.map_or("no snapshot".to_owned(), |s| format!("snapshot below {s}"));
-            (
-                format!(
-                    "checkpoint: promised {promised}, slots from {floor}, chosen below {settled}, {covers}"
-                ),
-                json!({"kind": "checkpoint", "promised": promised.to_string(), "floor": floor.0,
-                    "chosen_below": settled.0, "snapshot": snapshot.map(|s| s.0)}),
-            )
-        }
-    }
-}
-
-fn commands(value: &Value) -> (String, Json) {
-    let batch = match value {
-        Value::Noop => return ("no-op".to_owned(), json!([])),
-        Value::Data(batch) => batch,
-    };
-    let Some(commands) = batch::unpack(batch) else {
-        return (format!("{} bytes that are no batch", batch.len()), Json::Null);
-    };
-    let mut shown: Vec<String> = commands.iter().take(SHOWN_COMMANDS).map(command).collect();
-    if let Some(more) = commands.len().checked_sub(SHOWN_COMMANDS).filter(|more| *more > 0) {
-        shown.push(format!("and {more} more"));
-    }
-    (shown.join("; "), json!(shown))
-}
-
-fn command(bytes: &Bytes) -> String {
-    let text = match sessions::Command::<kvpaxos::Command>::decode(bytes) {
-        Some(sessions::Command::Register) => return "a client registers".to_owned(),
-        Some(sessions::Command::Do { client, request, command }) => {
-            format!("client {} request {} {command:?}", client.0, request.0)
-        }
-        Some(sessions::Command::Bare(command)) => format!("{command:?}"),
-        None => return format!("{} bytes that are no command", bytes.len()),
-    };
-    match text.char_indices().nth(SHOWN_CHARS) {
-        Some((end, _)) => format!("{}... ({} bytes)", &text[..end], bytes.len()),
-        None => text,
-    }
-}
-
 /// What is known of a stream beyond what its log counts.
 #[derive(Default)]
 struct Seen {
     /// The kind of each record; the last copy counts.
     kinds: BTreeMap<u64, &'static str>,
-    checkpoint: Option<(u64, Record)>,
+    checkpoint: Option<(u64, Said)>,
 }
 
 impl Seen {
-    fn look(&mut self, lsn: u64, payload: &[u8]) {
-        let record = paxos::server::decode_record(payload).ok();
-        let kind = match &record {
-            Some(Record::Promised { .. }) => "promised",
-            Some(Record::Accepted { .. }) => "accepted",
-            Some(Record::Learned { .. }) => "learned",
-            Some(Record::Checkpoint { .. }) => "checkpoint",
-            None => "other",
-        };
-        self.kinds.insert(lsn, kind);
-        if let Some(record @ Record::Checkpoint { .. }) = record
-            && self.checkpoint.as_ref().is_none_or(|(at, _)| *at <= lsn)
-        {
-            self.checkpoint = Some((lsn, record));
+    fn look(&mut self, lsn: u64, said: Said) {
+        self.kinds.insert(lsn, said.kind);
+        if said.kind == "checkpoint" && self.checkpoint.as_ref().is_none_or(|(at, _)| *at <= lsn) {
+            self.checkpoint = Some((lsn, said));
         }
     }
 
@@ -305,10 +232,11 @@ impl Seen {
 }
 
 fn stats(dir: &Path, format: Format) -> Result<(), Failure> {
+    let writer = writer(dir)?;
     let mut seen: BTreeMap<StreamId, Seen> = BTreeMap::new();
     let mut look = |entry: &Entry<'_>| {
         if let What::Data { stream, lsn, payload } = entry.what {
-            seen.entry(stream).or_default().look(lsn.0, payload);
+            seen.entry(stream).or_default().look(lsn.0, writer.read(payload));
         }
     };
     let report = sound(dir, wal::survey_dir(dir, &mut look))?;
@@ -329,10 +257,8 @@ fn stats(dir: &Path, format: Format) -> Result<(), Failure> {
                 let seen = seen.get(&s.stream);
                 json!({"stream": s.stream.0, "first": s.first.0, "records": s.records,
                 "live_bytes": s.live_bytes, "kinds": seen.map(|seen| seen.kept(s.first.0)),
-                "checkpoint": seen.and_then(|seen| seen.checkpoint.as_ref()).map(|(lsn, record)| {
-                    let mut bytes = Vec::new();
-                    paxos::server::encode_record(record, &mut bytes);
-                    json!({"lsn": lsn, "content": decode(&bytes).1})
+                "checkpoint": seen.and_then(|seen| seen.checkpoint.as_ref()).map(|(lsn, said)| {
+                    json!({"lsn": lsn, "content": said.content})
                 })})
             })
             .collect();
@@ -364,10 +290,8 @@ fn stats(dir: &Path, format: Format) -> Result<(), Failure> {
         let kinds: Vec<String> =
             seen.kept(first).iter().map(|(kind, count)| format!("{count} {kind}")).collect();
         print::line(format!("  {}", kinds.join(", ")))?;
-        if let Some((lsn, record)) = &seen.checkpoint {
-            let mut bytes = Vec::new();
-            paxos::server::encode_record(record, &mut bytes);
-            print::line(format!("  record {lsn}: {}", decode(&bytes).0))?;
+        if let Some((lsn, said)) = &seen.checkpoint {
+            print::line(format!("  record {lsn}: {}", said.text))?;
         }
     }
     kept.iter().try_for_each(|(snapshot, bytes, sound)| {

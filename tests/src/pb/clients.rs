@@ -324,8 +324,7 @@ impl Clients {
             Reply::Client(Ok(answer)) => Heard::Answer(answer),
             Reply::Client(Err(refused)) => Heard::Refused(refused),
             Reply::View(viewservice::Reply::View(view)) => Heard::View(view),
-            // Clients ask for nothing else.
-            _ => return,
+            Reply::View(_) | Reply::Status(_) | Reply::Digest(_) | Reply::Forwarded(_) => return,
         };
         if let Some(travel) = self.links.tells(client, asked.to, around.io) {
             around.after(travel, Call::Hears { client, attempt, heard });

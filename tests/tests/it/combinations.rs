@@ -22,7 +22,7 @@ use paxosrsm::{
 };
 use protocol::{NodeId, Rng};
 use synod::{
-    store::Connections as Store,
+    store,
     trial::{Recorder, Witness},
 };
 use tempfile::TempDir;
@@ -284,11 +284,10 @@ async fn work(mut witness: Witness, mut rng: Rng, name: String) {
 async fn serves<E: Engine>(mut tower: Tower<E>, seed: u64) {
     let (recorder, rng) = (Recorder::new(), Rng::new(seed));
     for life in 0..LIVES {
-        let connections = tower.connections();
+        let connections = store::Connections::Kv(tower.connections());
         let clients = (0..CLIENTS).map(|client| {
             let rng = rng.fork(life * CLIENTS + client);
-            let witness =
-                Witness::new(&recorder, &Store::Kv(connections.clone()), rng.clone().next_u64());
+            let witness = Witness::new(&recorder, &connections, rng.clone().next_u64());
             work(witness, rng, format!("{life}.{client}"))
         });
         let some = recorder.acknowledged().len() + (CLIENTS * OPERATIONS / 3) as usize;
@@ -305,7 +304,8 @@ async fn serves<E: Engine>(mut tower: Tower<E>, seed: u64) {
             tower.restart_all().await;
         }
     }
-    let mut reader = Witness::new(&recorder, &Store::Kv(tower.connections()), seed);
+    let connections = store::Connections::Kv(tower.connections());
+    let mut reader = Witness::new(&recorder, &connections, seed);
     for key in KEYS {
         assert!(reader.value(key.as_bytes(), PATIENCE).await.is_some(), "{key} is read at the end");
     }

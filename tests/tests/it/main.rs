@@ -43,3 +43,5 @@ mod checker;
 mod faults;
 
 mod harness;
+
+mod pb_scripts;

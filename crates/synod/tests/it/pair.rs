@@ -220,3 +220,41 @@ fn a_directory_or_a_port_that_is_not_its_own_is_refused_by_either_role() {
     refused(&synod(&[&["view", "--data", &path("view")], &flags[..]].concat()), 6, &addr);
     refused(&pb("1", &path("one"), &flags), 6, &addr);
 }
+
+/// `synod wal` tells the log of a view service from that of a server and from a replica's, and no
+/// role takes the directory of another.
+#[test]
+fn each_log_is_read_as_what_it_is() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut group = pair(dir.path(), true);
+    told(&group, &["put", "colour", "green"]);
+    let data = |node| group.data(node).to_str().expect("a name").to_owned();
+    let looked = |verb: &str, node, more: &[&str]| {
+        let output = synod(&[&["wal", verb, &data(node)], more].concat());
+        assert_eq!(code(&output), 0, "{}", stderr(&output));
+        stdout(&output)
+    };
+    let views = looked("dump", SERVICE_NODE, &[]);
+    for said in ["issued incarnation 2", "view 2 {n1#1 at", "view 2 was acknowledged"] {
+        assert!(views.contains(said), "{said} is not in\n{views}");
+    }
+    let server = looked("dump", TWO, &[]);
+    for said in ["incarnation 2 is backup", "the state begins", "Put(b\"colour\", b\"green\")"] {
+        assert!(server.contains(said), "{said} is not in\n{server}");
+    }
+    assert!(![views, server].concat().contains("not understood"));
+    let kinds = looked("stats", ONE, &["-o", "json"]);
+    let kinds: Value = serde_json::from_str(&kinds).expect("one object");
+    let kinds = &kinds["streams"][0]["kinds"];
+    assert!(kinds["fresh"].as_u64() > Some(0) && kinds["items"].as_u64() > Some(0), "{kinds}");
+    assert_eq!((&kinds["other"], &kinds["accepted"]), (&Value::Null, &Value::Null));
+
+    group.kill(TWO).expect("killed");
+    let kv = ["kv", "--id", "2", "--peers", "2=127.0.0.1:0", "--data"];
+    let data = group.data(TWO).to_str().expect("a name").to_owned();
+    refused(&synod(&[&kv[..], &[&data]].concat()), 7, "of another kind");
+    group.kill(SERVICE_NODE).expect("killed");
+    let data = group.data(SERVICE_NODE).to_str().expect("a name").to_owned();
+    let kv = ["kv", "--id", "0", "--peers", "0=127.0.0.1:0", "--data", &data];
+    refused(&synod(&kv), 7, "of another kind");
+}
