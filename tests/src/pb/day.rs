@@ -57,6 +57,7 @@ fn intrigue(seed: u64, shape: &Shape, plan: &mut Plan) {
     let kinds = rng.next_u64() | 1 << rng.below(KINDS);
     let length = (Duration::from_millis(20 << rng.below(5)), Duration::from_millis(1200));
     let pause = Duration::from_millis(50 << rng.below(5));
+    plan.climate.patience = Duration::from_millis([300, 300, 500, 1000][rng.below(4) as usize]);
     let mut at = Time::ZERO.plus(Duration::from_millis(100 + rng.below(700)));
     while at < plan.storm_until {
         let mut some = || servers[rng.below(servers.len() as u64) as usize];
@@ -90,8 +91,17 @@ fn one_fault(
         [(at, Fault::Cut(from, to)), (over, Fault::Heal)].into_iter().chain(back)
     };
     match kind {
-        0 if rng.chance(500) => plan.faults.extend(cut(server, SERVICE_NODE)),
-        0 => plan.faults.extend(cut(SERVICE_NODE, server)),
+        0 => {
+            let one_way = rng.chance(500);
+            let (from, to) = if one_way { (server, SERVICE_NODE) } else { (SERVICE_NODE, server) };
+            plan.faults.extend(cut(from, to));
+            if rng.chance(500) {
+                // And a word of its backup takes so long that the view may have changed since.
+                let longest = Duration::from_millis(20 << rng.below(5));
+                let slow = |from, to| (at, Fault::Delay(from, to, (longest / 4, longest)));
+                plan.faults.extend([slow(server, other), slow(other, server)]);
+            }
+        }
         1 => plan.faults.extend(cut(server, other)),
         2 => plan.faults.extend([(at, Fault::Crash(server)), (over, Fault::Restart(server))]),
         3 => {
@@ -116,6 +126,9 @@ fn one_fault(
             }
         }
         9 => {
+            // Until the other is given up; what was sent arrives when it may be back in its place.
+            let over =
+                at.plus(rng.between(Duration::from_millis(1100), Duration::from_millis(2200)));
             plan.faults.push((at, Fault::Delay(server, other, DELAYED)));
             plan.faults.push((over, Fault::Heal));
         }
