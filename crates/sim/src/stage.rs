@@ -215,6 +215,23 @@ impl<C: Core> Stage<C> {
         true
     }
 
+    /// The first call on its way that `wanted` says yes to is answered with `reply` and arrives
+    /// nowhere: words that the one who was called never said.
+    pub fn answer_instead(
+        &mut self,
+        wanted: impl Fn(NodeId, NodeId, &str) -> bool,
+        reply: C::Reply,
+    ) -> bool {
+        let found = self.flights.iter().position(|flight| {
+            let request = matches!(flight.what, Message::Request(_));
+            request && wanted(flight.from, flight.to, &text(&flight.what))
+        });
+        let Some(at) = found else { return false };
+        let flight = self.flights.remove(at);
+        self.answer(flight.to, flight.from, flight.call, reply);
+        true
+    }
+
     /// Loses every message on its way that `unlucky` says yes to; their callers hear of it if
     /// `told`.
     pub fn lose(&mut self, told: bool, unlucky: impl Fn(NodeId, NodeId, &str) -> bool) {

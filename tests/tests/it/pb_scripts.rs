@@ -5,11 +5,17 @@ use std::{collections::BTreeSet, error::Error, fs, path::Path, path::PathBuf, ti
 
 use bytes::Bytes;
 use goldenscript::{Command, Context, Runner};
-use pbservice::{Change, Config, Pb, Request, RequestNo, SessionId, message};
+use pbservice::{
+    Change, Config, Pb, Request, RequestNo, SessionId,
+    message::{self, Ignored, Rebuff},
+};
 use protocol::NodeId;
 use sim::Stage;
 use synod_tests::pb::{Node, node::Record};
-use viewservice::{SERVICE_NODE, ViewService};
+use viewservice::{SERVICE_NODE, ViewNum, ViewService};
+
+mod forged;
+mod words;
 
 type Failure = Box<dyn Error>;
 
@@ -17,6 +23,8 @@ struct Play {
     stage: Stage<Node>,
     /// From whom nothing reaches whom.
     cuts: BTreeSet<(NodeId, NodeId)>,
+    /// Forwards stay on their way until the script says what becomes of them.
+    held: bool,
 }
 
 /// Pings go on in every script; what comes of them is what is adopted.
@@ -24,9 +32,13 @@ fn hidden(text: &str) -> bool {
     text.starts_with("View(") || text.starts_with("Service(")
 }
 
+fn is_forward(_: NodeId, _: NodeId, text: &str) -> bool {
+    text.starts_with("Forward(")
+}
+
 impl Play {
     fn new() -> Self {
-        let mut play = Self { stage: Stage::new(hidden), cuts: BTreeSet::new() };
+        let mut play = Self { stage: Stage::new(hidden), cuts: BTreeSet::new(), held: false };
         play.stage.silent(true);
         play.stage.enter(SERVICE_NODE, |_| {
             Node::Service(Box::new(ViewService::recover([]).expect("no records")))
@@ -47,13 +59,15 @@ impl Play {
         self.settle();
     }
 
-    /// Everything that is due or on its way happens, except across a cut.
+    /// Everything that is due or on its way happens, except across a cut and but for forwards that
+    /// are held.
     fn settle(&mut self) {
         loop {
             self.stage.wake_due();
             let cuts = &self.cuts;
             self.stage.lose(true, |from, to, _| cuts.contains(&(from, to)));
-            if !self.stage.deliver(|_, _, _| true) {
+            let held = self.held;
+            if !self.stage.deliver(|from, to, text| !(held && is_forward(from, to, text))) {
                 return;
             }
         }
@@ -63,20 +77,18 @@ impl Play {
         let mut args = command.consume_args();
         let session = args.take_key("session").unwrap_or("1").parse()?;
         let number = args.take_key("number").map(str::parse).transpose()?;
-        let held = args.take_key("held").is_some();
-        let mut word = || args.next_pos().ok_or("a word is missing");
+        let mut word =
+            || -> Result<&str, Failure> { Ok(args.next_pos().ok_or("a word is missing")?) };
         let server = NodeId(word()?.parse()?);
         let what = word()?;
-        let mut bytes = || word().map(|text| Bytes::from(text.to_owned()));
+        let mut bytes = || word().and_then(spelled);
         let change = match what {
             "open" => None,
             "get" => {
                 let key = bytes()?;
                 self.stage.ask(server, Request::Get(message::Get { key }));
                 args.reject_next()?;
-                if !held {
-                    self.settle();
-                }
+                self.settle();
                 return Ok(());
             }
             "put" => Some(Change::Put(bytes()?, bytes()?)),
@@ -94,21 +106,44 @@ impl Play {
             }
         };
         self.stage.ask(server, request);
-        if !held {
-            self.settle();
-        }
+        self.settle();
         Ok(())
     }
 
+    /// The forward that is held arrives: `pass`, `twice`, or and its answer is lost: `unheard`. What
+    /// follows it is held again.
+    fn let_go(&mut self, command: &Command) -> Result<(), Failure> {
+        let arrived = match command.name.as_str() {
+            "twice" => self.stage.repeat(is_forward) && self.stage.deliver(is_forward),
+            _ => self.stage.deliver(is_forward),
+        };
+        if !arrived {
+            return Err("no forward is on its way".into());
+        }
+        if command.name == "unheard" {
+            self.stage.lose(true, |_, _, text| text.starts_with("Forwarded("));
+        }
+        self.settle();
+        command.consume_args().reject_next()
+    }
+
     fn run_one(&mut self, command: &Command) -> Result<(), Failure> {
-        if command.name == "ask" {
-            return self.ask(command);
+        match command.name.as_str() {
+            "ask" => return self.ask(command),
+            "forge" => return self.forge(command),
+            "pass" | "twice" | "unheard" => return self.let_go(command),
+            _ => {}
         }
         let mut args = command.consume_args();
         let mut number = || -> Result<u16, Failure> {
             Ok(args.next_pos().ok_or("a number is missing")?.parse()?)
         };
         match command.name.as_str() {
+            "hold" | "release" => {
+                self.held = command.name == "hold";
+                self.settle();
+            }
+            "status" => self.status(),
             "start" => self.start(number()?, false),
             "start-durable" => self.start(number()?, true),
             "wait" => {
@@ -144,50 +179,12 @@ impl Play {
     }
 }
 
-/// Short forms of what Rust prints.
-fn plain(text: &str) -> String {
-    let mut text = text.replace("-> n0  ", "-> service  ");
-    for (long, short) in [
-        ("Forward(Forward { ", "Forward { "),
-        ("Forwarded(Ok(Forwarded { ", "Forwarded { "),
-        ("Forwarded(Err(", "refused: "),
-        ("n0 saves Service(", "service saves "),
-        ("puts out Server(Adopted(", "adopts "),
-        ("puts out Server(", "puts out "),
-        ("saves Server(", "saves "),
-        ("answers Client(Ok(", "answers "),
-        ("answers Client(Err(", "refuses: "),
-        ("SessionId(", "("),
-        ("RequestNo(", "("),
-        ("Seq(", "("),
-        ("(b\"", "(\""),
-        (" b\"", " \""),
-    ] {
-        text = text.replace(long, short);
-    }
-    // What is tried again and again is shown once.
-    let mut lines: Vec<&str> = text.lines().collect();
-    lines.dedup();
-    let lines = lines.into_iter().map(|line| {
-        let mut line = line.to_owned();
-        // A number in brackets is a number.
-        while let Some(at) = line.find('(')
-            && let Some(end) = line[at..].find(')')
-            && line[at + 1..at + end].chars().all(|it| it.is_ascii_digit())
-        {
-            let gap = if line[..at].ends_with(char::is_alphabetic) { " " } else { "" };
-            line.replace_range(at + end..=at + end, "");
-            line.replace_range(at..=at, gap);
-        }
-        // What was opened by a word that was left out is closed by nothing.
-        let lost = line.strip_suffix("   LOST").map(str::len);
-        let tail = lost.map_or(String::new(), |at| line.split_off(at));
-        while line.ends_with(')') && line.matches(')').count() > line.matches('(').count() {
-            line.pop();
-        }
-        format!("{line}{tail}\n")
-    });
-    lines.collect()
+/// `abc`, or `v*131072` for as many letters.
+fn spelled(text: &str) -> Result<Bytes, Failure> {
+    let Some((letter, times)) = text.split_once('*') else {
+        return Ok(Bytes::from(text.to_owned()));
+    };
+    Ok(Bytes::from(letter.repeat(times.parse()?)))
 }
 
 impl Runner for Play {
@@ -196,7 +193,7 @@ impl Runner for Play {
     fn run(&mut self, command: &Command, context: &Context) -> Result<String, Failure> {
         self.stage.silent(context.silent);
         self.run_one(command)?;
-        Ok(plain(&self.stage.printed()))
+        Ok(words::plain(&self.stage.printed()))
     }
 }
 
@@ -216,6 +213,41 @@ fn every_script_plays_as_written() {
     for path in scripts() {
         println!("{}", path.display());
         goldenscript::run(&mut Play::new(), &path).expect("it can be read and played");
+    }
+}
+
+/// Whatever a server may leave unheeded or turn away occurs in a script, where a reader finds what
+/// leads to it.
+#[test]
+fn every_reason_to_ignore_or_rebuff_is_played() {
+    let played: String =
+        scripts().iter().map(|path| fs::read_to_string(path).expect("a script")).collect();
+    let ignored = [
+        Ignored::OldView,
+        Ignored::LateAnswer,
+        Ignored::Boast,
+        Ignored::Repeated,
+        Ignored::Gap,
+        Ignored::Misplaced,
+    ];
+    for why in ignored {
+        // No other: whoever adds a reason adds it to the list.
+        match why {
+            Ignored::OldView | Ignored::LateAnswer | Ignored::Boast => {}
+            Ignored::Repeated | Ignored::Gap | Ignored::Misplaced => {}
+        }
+        assert!(played.contains(&format!("Ignored({why:?})")), "{why:?} occurs in no script");
+    }
+    let (stale, known) = (ViewNum(1), ViewNum(2));
+    let rebuffs =
+        [Rebuff::Stale { stale, known }, Rebuff::NotBackup, Rebuff::Stranger, Rebuff::Malformed];
+    for why in rebuffs {
+        match why {
+            Rebuff::Stale { .. } | Rebuff::NotBackup | Rebuff::Stranger | Rebuff::Malformed => {}
+        }
+        let name = format!("{why:?}");
+        let (name, _) = name.split_once(' ').unwrap_or((&name, ""));
+        assert!(played.contains(&format!("refused: {name}")), "{name} occurs in no script");
     }
 }
 
