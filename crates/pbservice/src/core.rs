@@ -15,6 +15,9 @@ mod timing;
 
 mod views;
 
+#[cfg(test)]
+mod tests;
+
 use protocol::{CallId, Caller, Core, Effects, Event, Fork, Time, Worlds};
 use viewservice::{Member, News, Pinger, View};
 

@@ -89,6 +89,9 @@ pub mod server;
 
 pub mod client;
 
+#[cfg(test)]
+mod tests;
+
 pub use change::{Change, Done, MAX_KEY, MAX_VALUE, RequestNo, SessionId};
 pub use clerk::Clerk;
 pub use client::{Client, Connections, Error};

@@ -223,9 +223,14 @@ impl State {
     /// everything that has happened to this state so far and before anything else does.
     #[must_use]
     pub fn piece(&self, covered: &Covered) -> (Item, Covered) {
+        self.piece_of(covered, PIECE, PIECE_ROWS)
+    }
+
+    /// The same, with so many bytes of keys and values or so many rows in it.
+    pub(crate) fn piece_of(&self, covered: &Covered, bytes: usize, rows: usize) -> (Item, Covered) {
         match covered {
             Covered::Keys(from) => {
-                let (pairs, upto) = self.pairs_from(from);
+                let (pairs, upto) = self.pairs_from(from, bytes);
                 let next = match &upto {
                     Some(key) => Covered::Keys(key.clone()),
                     None => Covered::Sessions(SessionId(0)),
@@ -236,7 +241,7 @@ impl State {
                 (Item::Sessions { rows: Vec::new(), upto: None }, Covered::Whole)
             }
             Covered::Sessions(from) => {
-                let (rows, upto) = self.sessions.rows_from(*from, PIECE_ROWS);
+                let (rows, upto) = self.sessions.rows_from(*from, rows);
                 let next = upto.map_or(Covered::Whole, Covered::Sessions);
                 (Item::Sessions { rows, upto }, next)
             }
@@ -244,11 +249,11 @@ impl State {
         }
     }
 
-    fn pairs_from(&self, from: &Bytes) -> (Vec<(Bytes, Bytes)>, Option<Bytes>) {
+    fn pairs_from(&self, from: &Bytes, most: usize) -> (Vec<(Bytes, Bytes)>, Option<Bytes>) {
         let (mut pairs, mut bytes) = (Vec::new(), 0);
         let rest = self.values.range::<Bytes, _>((Bound::Included(from), Bound::Unbounded));
         for (key, value) in rest {
-            if bytes >= PIECE {
+            if bytes >= most {
                 return (pairs, Some(key.clone()));
             }
             bytes += key.len() + value.len() + PAIR;
