@@ -1,0 +1,93 @@
+//! Who waits for whom: read off the table, never kept beside it.
+//!
+//! A graph that is kept must follow every change, and one edge too few is a deadlock that nobody
+//! finds. Here a request points to names, and names know their holders and their queues, so a change
+//! of hands costs nothing and no edge can be overwritten by another.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use protocol::planted;
+
+use super::{lock::Place, state::State};
+use crate::{Link, Mode, Name, Owner, Policy, Ticket};
+
+/// One request waits for one owner, because of one name.
+pub type Edge = Link;
+
+/// How far each queue has been looked through for a request that goes with nothing: who stands
+/// before that place has been reached.
+type Looked<'a> = BTreeMap<&'a Name, Place>;
+
+impl<P: Policy> State<P> {
+    /// All that a request waits for.
+    pub fn edges_of(&self, ticket: Ticket) -> Vec<Edge> {
+        self.edges_since(ticket, &mut Looked::new())
+    }
+
+    /// All edges there are.
+    pub fn edges(&self) -> impl Iterator<Item = Edge> {
+        self.waiting().flat_map(|ticket| self.edges_of(ticket))
+    }
+
+    fn edges_since<'a>(&'a self, ticket: Ticket, looked: &mut Looked<'a>) -> Vec<Edge> {
+        let mut edges = Vec::new();
+        let Some(waiting) = self.waiting_of(ticket) else { return edges };
+        for (name, mode, place) in &waiting.wants {
+            let lock = &self.locks[name];
+            let wants = lock.together(ticket.owner, *mode);
+            let since = if wants == Mode::X { looked.get(name).copied() } else { None };
+            let blockers = lock.blockers_since(since, ticket.owner, wants, *place);
+            edges.extend(blockers.map(|blocker| Link {
+                waiter: ticket,
+                name: name.clone(),
+                wants,
+                blocker: blocker.party.owner,
+                has: blocker.mode,
+                holds: blocker.holds,
+            }));
+            if wants == Mode::X {
+                let far = looked.entry(name).or_insert(*place);
+                *far = (*place).max(*far);
+            }
+        }
+        edges
+    }
+
+    /// The shortest circle that `ticket` is part of, beginning with it: each link's blocker is the
+    /// next link's waiter, the last one's blocker is the first one's waiter. Of any circle the last
+    /// request to join finds it, so it is enough that each looks for itself.
+    pub fn circle(&self, ticket: Ticket) -> Option<Vec<Link>> {
+        // By which edge each owner was reached.
+        let mut came: BTreeMap<Owner, Link> = BTreeMap::new();
+        let mut looked = Looked::new();
+        let mut next = VecDeque::from([ticket]);
+        while let Some(waiter) = next.pop_front() {
+            for edge in self.edges_since(waiter, &mut looked) {
+                if edge.blocker == ticket.owner {
+                    return Some(way_back(ticket, &came, edge));
+                }
+                if came.contains_key(&edge.blocker) {
+                    continue;
+                }
+                let mut waits: Vec<_> = self.waits_of(edge.blocker).map(|(one, _)| one).collect();
+                if planted::is("newer-edge-overwrites") {
+                    waits = waits.pop().into_iter().collect();
+                }
+                next.extend(waits);
+                came.insert(edge.blocker, edge);
+            }
+        }
+        None
+    }
+}
+
+/// From the edge that closed the circle back to where it began.
+fn way_back(ticket: Ticket, came: &BTreeMap<Owner, Link>, last: Link) -> Vec<Link> {
+    let mut chain = vec![last];
+    while let Some(link) = chain.last().filter(|link| link.waiter != ticket) {
+        let before = came[&link.waiter.owner].clone();
+        chain.push(before);
+    }
+    chain.reverse();
+    chain
+}

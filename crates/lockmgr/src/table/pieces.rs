@@ -1,0 +1,185 @@
+//! The state in pieces, for a log that wants to forget what led to it.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Names,
+    lock::{Entry, Hold},
+    state::{Phase, Request, Standing, State, Trouble, Waiting},
+};
+use crate::{Birth, Mode, Name, Owner, Policy, Reply, RequestNo, Terms, Ticket, Token};
+
+/// One piece carries at most so many holds.
+const HOLDS_A_PIECE: usize = 64;
+
+/// A part of the state. The first one begins, the last one ends it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Piece(Part);
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+enum Part {
+    Begin { fenced: bool, opened: u64, arrivals: u64, tokens: u64, recent: Vec<Trouble> },
+    Owner { owner: Owner, birth: Birth, terms: Terms, phase: Phase, floor: RequestNo },
+    Holds { owner: Owner, holds: Vec<(Name, Mode, Option<Token>)> },
+    Waits { ticket: Ticket, waiting: Waiting },
+    Over { ticket: Ticket, reply: Reply },
+    Quiet { name: Name, delay: Duration },
+    End { owners: u64, waiting: u64, places: u64 },
+}
+
+/// Pieces that do not make a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the parts of a written-down table of locks do not fit together: {0}")]
+pub struct Torn(&'static str);
+
+impl<P: Policy> State<P> {
+    /// The whole state, piece by piece.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> {
+        let Self { fenced, opened, arrivals, tokens, .. } = *self;
+        let recent = self.recent.iter().cloned().collect();
+        let begin = Part::Begin { fenced, opened, arrivals, tokens, recent };
+        let quiet = self.locks.iter().filter_map(|(name, lock)| {
+            Some(Part::Quiet { name: name.clone(), delay: lock.quiet? })
+        });
+        let end = Part::End {
+            owners: self.owners.len() as u64,
+            waiting: self.waiting as u64,
+            places: self.places as u64,
+        };
+        let owners = self.owners.iter().flat_map(|(&owner, one)| self.parts_of(owner, one));
+        let parts = std::iter::once(begin).chain(owners).chain(quiet);
+        parts.chain(std::iter::once(end)).map(Piece)
+    }
+
+    fn parts_of(&self, owner: Owner, standing: &Standing) -> impl Iterator<Item = Part> {
+        let Standing { birth, terms, phase, floor, .. } = standing.clone();
+        let first = Part::Owner { owner, birth, terms, phase, floor };
+        let holds: Vec<_> =
+            self.held_by(owner).map(|one| (one.name, one.mode, one.token)).collect();
+        let holds: Vec<_> = holds
+            .chunks(HOLDS_A_PIECE)
+            .map(|holds| Part::Holds { owner, holds: holds.to_vec() })
+            .collect();
+        let requests = standing.requests.iter().map(move |(&request, what)| {
+            let ticket = Ticket { owner, request };
+            match what.clone() {
+                Request::Waits(waiting) => Part::Waits { ticket, waiting },
+                Request::Over(reply) => Part::Over { ticket, reply },
+            }
+        });
+        std::iter::once(first).chain(holds).chain(requests)
+    }
+}
+
+/// A state that is being put together again.
+#[derive(Clone, Debug)]
+pub struct Rebuilt<P: Policy> {
+    state: State<P>,
+    begun: bool,
+}
+
+impl<P: Policy> Rebuilt<P> {
+    /// Nothing yet. The policy is not in the pieces: it is the table's, for all its life.
+    pub fn new(policy: P) -> Self {
+        Self { state: State::new(policy, false), begun: false }
+    }
+
+    /// Takes the next piece; returns the state with the last one.
+    ///
+    /// # Errors
+    ///
+    /// If the piece does not fit to those before it.
+    pub fn take(&mut self, piece: Piece) -> Result<Option<State<P>>, Torn> {
+        let Piece(part) = piece;
+        if matches!(part, Part::Begin { .. }) == self.begun {
+            return Err(Torn("a first part stands first, and only there"));
+        }
+        match part {
+            Part::Begin { fenced, opened, arrivals, tokens, recent } => {
+                self.begun = true;
+                let recent = recent.into();
+                self.state =
+                    State { fenced, opened, arrivals, tokens, recent, ..self.state.clone() };
+            }
+            Part::Owner { owner, birth, terms, phase, floor } => {
+                let (held, requests) = (Names::new(), BTreeMap::new());
+                let standing = Standing { birth, terms, phase, held, requests, floor };
+                if self.state.owners.insert(owner, standing).is_some() {
+                    return Err(Torn("an owner twice"));
+                }
+            }
+            Part::Holds { owner, holds } => {
+                for (name, mode, token) in holds {
+                    self.hold(owner, &name, mode, token)?;
+                }
+            }
+            Part::Waits { ticket, waiting } => self.wait(ticket, waiting)?,
+            Part::Over { ticket, reply } => self.request(ticket, Request::Over(reply))?,
+            Part::Quiet { name, delay } => {
+                self.state.locks.entry(name).or_default().quiet = Some(delay);
+            }
+            Part::End { owners, waiting, places } => return self.end(owners, waiting, places),
+        }
+        Ok(None)
+    }
+
+    fn standing(&mut self, owner: Owner) -> Result<&mut Standing, Torn> {
+        self.state.owners.get_mut(&owner).ok_or(Torn("something of an owner that is not there"))
+    }
+
+    fn hold(
+        &mut self,
+        owner: Owner,
+        name: &Name,
+        mode: Mode,
+        token: Option<Token>,
+    ) -> Result<(), Torn> {
+        let standing = self.standing(owner)?;
+        let birth = standing.birth;
+        standing.held.insert(name.clone());
+        let lock = self.state.locks.entry(name.clone()).or_default();
+        let alone = lock.holders().all(|(_, hold)| mode.goes_with(hold.mode));
+        if !alone || !lock.hold(owner, Hold { mode, token, birth }) {
+            return Err(Torn("a name held by two that do not go together"));
+        }
+        self.state.places += 1;
+        Ok(())
+    }
+
+    fn wait(&mut self, ticket: Ticket, waiting: Waiting) -> Result<(), Torn> {
+        let birth = self.standing(ticket.owner)?.birth;
+        if waiting.wants.is_empty() {
+            return Err(Torn("a request that waits for nothing"));
+        }
+        self.state.waiting += 1;
+        self.state.places += waiting.wants.len();
+        for (name, mode, place) in &waiting.wants {
+            let entry = Entry { ticket, birth, mode: *mode };
+            let queue = &mut self.state.locks.entry(name.clone()).or_default().queue;
+            if queue.insert(*place, entry).is_some() {
+                return Err(Torn("two requests in one place"));
+            }
+        }
+        self.request(ticket, Request::Waits(waiting))
+    }
+
+    fn request(&mut self, ticket: Ticket, what: Request) -> Result<(), Torn> {
+        let requests = &mut self.standing(ticket.owner)?.requests;
+        match requests.insert(ticket.request, what) {
+            None => Ok(()),
+            Some(_) => Err(Torn("a request twice")),
+        }
+    }
+
+    fn end(&mut self, owners: u64, waiting: u64, places: u64) -> Result<Option<State<P>>, Torn> {
+        let state = std::mem::replace(self, Self::new(self.state.policy.clone())).state;
+        let here = (state.owners.len() as u64, state.waiting as u64, state.places as u64);
+        if here == (owners, waiting, places) {
+            Ok(Some(state))
+        } else {
+            Err(Torn("parts are missing"))
+        }
+    }
+}

@@ -1,0 +1,471 @@
+//! What must not be lost: owners, locks, queues, tokens. Knows no time.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Duration,
+};
+
+use protocol::planted;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Names,
+    lock::{Hold, Lock, Place},
+};
+use crate::{
+    Birth, Command, Discipline, Full, Grant, Link, MAX_OWNERS, MAX_REQUESTS, MAX_TERM, Mode, Name,
+    News, Owner, Patience, Policy, Refusal, Release, Reply, RequestNo, Terms, Ticket, Unsound, Why,
+    policy::Party,
+};
+
+/// The last so many deadlocks and wounds are remembered for whoever asks why.
+pub const MAX_RECENT: usize = 64;
+
+/// Something that went badly for somebody.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Trouble {
+    /// For whom.
+    pub owner: Owner,
+    /// What.
+    pub refusal: Refusal,
+}
+
+/// How far an owner has come.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) enum Phase {
+    /// It takes and gives back.
+    Active,
+    /// A transaction that has given something back.
+    Shrinking,
+    /// It cannot yield.
+    Pinned,
+    /// A transaction that lost everything, and has not left yet.
+    Aborted(Refusal),
+}
+
+/// One owner.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Standing {
+    pub(super) birth: Birth,
+    pub(super) terms: Terms,
+    pub(super) phase: Phase,
+    pub(super) held: Names,
+    /// What each request waits for, or what came of it.
+    pub(super) requests: BTreeMap<RequestNo, Request>,
+    pub(super) floor: RequestNo,
+}
+
+/// One request that its owner may still ask about.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Request {
+    Waits(Waiting),
+    Over(Reply),
+}
+
+/// What a request waits for: all of it, and its place in each queue.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(super) struct Waiting {
+    pub(super) wants: Vec<(Name, Mode, Place)>,
+    pub(super) patience: Patience,
+}
+
+/// Everything that must not be lost. The same commands in the same order make the same state.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct State<P: Policy> {
+    pub(super) policy: P,
+    /// Whether grants carry tokens.
+    pub(super) fenced: bool,
+    pub(super) opened: u64,
+    pub(super) arrivals: u64,
+    pub(super) tokens: u64,
+    pub(super) locks: BTreeMap<Name, Lock>,
+    pub(super) owners: BTreeMap<Owner, Standing>,
+    /// How many requests wait.
+    pub(super) waiting: usize,
+    /// How many names are held or wanted, each once for each request.
+    pub(super) places: usize,
+    pub(super) recent: VecDeque<Trouble>,
+}
+
+impl<P: Policy> State<P> {
+    pub(super) fn new(policy: P, fenced: bool) -> Self {
+        Self {
+            policy,
+            fenced,
+            opened: 0,
+            arrivals: 0,
+            tokens: 0,
+            locks: BTreeMap::new(),
+            owners: BTreeMap::new(),
+            waiting: 0,
+            places: 0,
+            recent: VecDeque::new(),
+        }
+    }
+
+    /// Who yields.
+    pub fn policy(&self) -> &P {
+        &self.policy
+    }
+
+    /// The largest token given so far.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    /// The last deadlocks and wounds, the oldest first.
+    pub fn recent(&self) -> impl Iterator<Item = &Trouble> {
+        self.recent.iter()
+    }
+
+    /// Applies one command. Total: whatever a command says, the answer is a reply.
+    pub fn apply(&mut self, command: Command, news: &mut Vec<News>) -> Reply {
+        let reply = match command {
+            Command::Open(terms) => self.open(terms),
+            Command::Enter { owner, birth, terms } => self.enter(owner, birth, terms),
+            Command::Acquire(acquire) => self.acquire(acquire, news),
+            Command::Release(release) => self.release(&release, news),
+            Command::Cancel { ticket, why } => Ok(self.cancel(ticket, why, news)),
+            Command::Pin(owner) => self.pin(owner),
+            Command::Leave(owner) => Ok(self.leave(owner, Refusal::Cancelled, news)),
+            Command::Expire(owner) => Ok(self.expire(owner, news)),
+            Command::Reopen(name) => Ok(self.reopen(name, news)),
+        };
+        reply.unwrap_or_else(Reply::Refused)
+    }
+
+    fn open(&mut self, terms: Terms) -> Result<Reply, Refusal> {
+        let owner = Owner::session(self.opened + 1);
+        self.admit(owner, Birth(self.opened + 1), terms)?;
+        self.opened += 1;
+        Ok(Reply::Opened(owner))
+    }
+
+    fn enter(&mut self, owner: Owner, birth: Birth, terms: Terms) -> Result<Reply, Refusal> {
+        if !self.owners.contains_key(&owner) {
+            self.admit(owner, birth, terms)?;
+        }
+        Ok(Reply::Done)
+    }
+
+    fn admit(&mut self, owner: Owner, birth: Birth, terms: Terms) -> Result<(), Refusal> {
+        if terms.lease.is_some_and(|lease| lease.is_zero() || lease > MAX_TERM)
+            || terms.delay > MAX_TERM
+        {
+            return Err(Refusal::Unsound(Unsound::Term));
+        }
+        if self.owners.len() >= MAX_OWNERS {
+            return Err(Refusal::Full(Full::Owners));
+        }
+        let standing = Standing {
+            birth,
+            terms,
+            phase: Phase::Active,
+            held: Names::new(),
+            requests: BTreeMap::new(),
+            floor: RequestNo(0),
+        };
+        self.owners.insert(owner, standing);
+        Ok(())
+    }
+
+    /// What is common to all requests of an owner: it is known, its number is not over, and what
+    /// was answered before is answered again.
+    pub(super) fn seen_before(
+        &mut self,
+        ticket: Ticket,
+        floor: RequestNo,
+        news: &mut Vec<News>,
+    ) -> Result<Option<Reply>, Refusal> {
+        let unknown = Refusal::Unknown(ticket.owner);
+        let standing = self.owners.get_mut(&ticket.owner).ok_or(unknown)?;
+        let raised = floor.max(standing.floor);
+        if ticket.request < raised {
+            return Err(Refusal::Late(ticket));
+        }
+        if raised > standing.floor {
+            standing.floor = raised;
+            let rest = standing.requests.split_off(&raised);
+            let done = std::mem::replace(&mut standing.requests, rest);
+            self.give_up(ticket.owner, done, news);
+        }
+        let standing = &self.owners[&ticket.owner];
+        Ok(match standing.requests.get(&ticket.request) {
+            Some(Request::Over(reply)) => Some(reply.clone()),
+            Some(Request::Waits(_)) => Some(Reply::Waiting),
+            None if standing.requests.len() >= MAX_REQUESTS => {
+                return Err(Refusal::Full(Full::Requests));
+            }
+            None => None,
+        })
+    }
+
+    /// What its owner no longer asks about waits no longer.
+    fn give_up(&mut self, owner: Owner, done: BTreeMap<RequestNo, Request>, news: &mut Vec<News>) {
+        let mut freed = Names::new();
+        for (request, what) in done {
+            if let Request::Waits(waiting) = what {
+                self.unqueue(&waiting, &mut freed);
+                news.push(News::Refused(Ticket { owner, request }, Refusal::Cancelled));
+            }
+        }
+        self.pass(freed, news);
+    }
+
+    fn release(&mut self, release: &Release, news: &mut Vec<News>) -> Result<Reply, Refusal> {
+        let Release { ticket, floor, name, token } = release;
+        let owner = ticket.owner;
+        if !self.owners.contains_key(&owner) && planted::is("expired-owner-releases") {
+            let others = self.locks.get(name).into_iter().flat_map(Lock::holders);
+            for (other, _) in others.collect::<Vec<_>>() {
+                self.let_go(other, name);
+            }
+            self.pass(Names::from([name.clone()]), news);
+            return Ok(Reply::Released);
+        }
+        if let Some(before) = self.seen_before(*ticket, *floor, news)? {
+            return Ok(before);
+        }
+        let hold = self.locks.get(name).and_then(|lock| lock.hold_of(owner));
+        let theirs = hold.is_some_and(|hold| token.is_none() || hold.token == *token);
+        let standing = self.owners.get_mut(&owner).expect("seen above");
+        if !theirs || standing.phase == Phase::Pinned {
+            let reply = Reply::Refused(Refusal::NotHeld(name.clone()));
+            standing.requests.insert(ticket.request, Request::Over(reply.clone()));
+            return Ok(reply);
+        }
+        if standing.terms.discipline == Discipline::TwoPhase {
+            standing.phase = Phase::Shrinking;
+        }
+        standing.requests.insert(ticket.request, Request::Over(Reply::Released));
+        self.let_go(owner, name);
+        self.pass(Names::from([name.clone()]), news);
+        Ok(Reply::Released)
+    }
+
+    fn cancel(&mut self, ticket: Ticket, why: Why, news: &mut Vec<News>) -> Reply {
+        let refusal = match why {
+            Why::Asked => Refusal::Cancelled,
+            Why::TimedOut => Refusal::TimedOut,
+            Why::Deadlock(chain) => Refusal::Deadlock(chain),
+        };
+        let Some(standing) = self.owners.get(&ticket.owner) else { return Reply::Done };
+        match standing.requests.get(&ticket.request) {
+            Some(Request::Over(reply)) => reply.clone(),
+            Some(Request::Waits(_)) => {
+                let two_phase = standing.terms.discipline == Discipline::TwoPhase;
+                if let Refusal::Deadlock(_) = refusal {
+                    self.remember(ticket.owner, refusal.clone());
+                    if two_phase {
+                        self.abort(ticket.owner, &refusal, news);
+                        return Reply::Done;
+                    }
+                }
+                let mut freed = Names::new();
+                self.refuse(ticket, refusal, &mut freed, news);
+                if !planted::is("never-wakes-after-a-cancel") {
+                    self.pass(freed, news);
+                }
+                Reply::Done
+            }
+            None => Reply::Done,
+        }
+    }
+
+    fn pin(&mut self, owner: Owner) -> Result<Reply, Refusal> {
+        let standing = self.owners.get_mut(&owner).ok_or(Refusal::Unknown(owner))?;
+        if let Phase::Aborted(refusal) = &standing.phase {
+            return Err(refusal.clone());
+        }
+        let waits = standing.requests.values().find_map(|request| match request {
+            Request::Waits(waiting) => Some(waiting.wants[0].0.clone()),
+            Request::Over(_) => None,
+        });
+        if let Some(name) = waits {
+            return Err(Refusal::Waits(name));
+        }
+        standing.phase = Phase::Pinned;
+        Ok(Reply::Done)
+    }
+
+    /// Takes all that an owner has. A transaction stays until it leaves, so that it hears why; a
+    /// session goes on.
+    pub(super) fn abort(&mut self, owner: Owner, refusal: &Refusal, news: &mut Vec<News>) {
+        let freed = self.strip(owner, refusal, news);
+        let standing = self.owners.get_mut(&owner).expect("it was stripped");
+        if standing.terms.discipline == Discipline::TwoPhase {
+            standing.phase = Phase::Aborted(refusal.clone());
+        }
+        news.push(News::Lost(owner, refusal.clone()));
+        self.pass(freed, news);
+    }
+
+    fn leave(&mut self, owner: Owner, refusal: Refusal, news: &mut Vec<News>) -> Reply {
+        if self.owners.contains_key(&owner) {
+            let freed = self.strip(owner, &refusal, news);
+            self.owners.remove(&owner);
+            self.pass(freed, news);
+        }
+        Reply::Done
+    }
+
+    fn expire(&mut self, owner: Owner, news: &mut Vec<News>) -> Reply {
+        for name in self.will_be_quiet(owner) {
+            let delay = self.owners[&owner].terms.delay;
+            let lock = self.locks.get_mut(&name).expect("it is held");
+            lock.quiet = Some(delay.max(lock.quiet.unwrap_or_default()));
+        }
+        if self.owners.contains_key(&owner) {
+            news.push(News::Lost(owner, Refusal::Unknown(owner)));
+        }
+        self.leave(owner, Refusal::Unknown(owner), news)
+    }
+
+    fn reopen(&mut self, name: Name, news: &mut Vec<News>) -> Reply {
+        if let Some(lock) = self.locks.get_mut(&name) {
+            lock.quiet = None;
+            self.pass(Names::from([name]), news);
+        }
+        Reply::Done
+    }
+
+    /// Takes all holds of an owner and refuses all that it waits for. Returns the names that
+    /// others may now have.
+    fn strip(&mut self, owner: Owner, refusal: &Refusal, news: &mut Vec<News>) -> Names {
+        let standing = self.owners.get_mut(&owner).expect("it was looked up");
+        let mut freed = std::mem::take(&mut standing.held);
+        let lost = !freed.is_empty();
+        let mut waits = Vec::new();
+        for (request, what) in &mut standing.requests {
+            match what {
+                Request::Waits(_) => waits.push(Ticket { owner, request: *request }),
+                // What was granted is so no longer: asked again, it must not seem so.
+                Request::Over(reply @ Reply::Granted(_)) if lost => {
+                    *reply = Reply::Refused(refusal.clone());
+                }
+                Request::Over(_) => {}
+            }
+        }
+        for name in &freed {
+            let lock = self.locks.get_mut(name).expect("what is held is a lock");
+            lock.let_go(owner).expect("it is held");
+            self.places -= 1;
+        }
+        for ticket in waits {
+            self.refuse(ticket, refusal.clone(), &mut freed, news);
+        }
+        freed
+    }
+
+    /// A request that waits ends without its locks.
+    pub(super) fn refuse(
+        &mut self,
+        ticket: Ticket,
+        refusal: Refusal,
+        freed: &mut Names,
+        news: &mut Vec<News>,
+    ) {
+        let over = Request::Over(Reply::Refused(refusal.clone()));
+        let standing = self.owners.get_mut(&ticket.owner).expect("who waits is known");
+        let Some(Request::Waits(waiting)) = standing.requests.insert(ticket.request, over) else {
+            panic!("{ticket} does not wait");
+        };
+        self.unqueue(&waiting, freed);
+        news.push(News::Refused(ticket, refusal));
+    }
+
+    /// Takes a request out of its queues.
+    pub(super) fn unqueue(&mut self, waiting: &Waiting, freed: &mut Names) {
+        self.waiting -= 1;
+        self.places -= waiting.wants.len();
+        for (name, _, place) in &waiting.wants {
+            let lock = self.locks.get_mut(name).expect("what is waited for is a lock");
+            lock.queue.remove(place).expect("it stands in this queue");
+            freed.insert(name.clone());
+        }
+    }
+
+    /// An owner holds a name no longer.
+    pub(super) fn let_go(&mut self, owner: Owner, name: &Name) -> Option<Hold> {
+        let hold = self.locks.get_mut(name)?.let_go(owner)?;
+        self.places -= 1;
+        if let Some(standing) = self.owners.get_mut(&owner) {
+            standing.held.remove(name);
+        }
+        Some(hold)
+    }
+
+    pub(super) fn remember(&mut self, owner: Owner, refusal: Refusal) {
+        if self.recent.len() >= MAX_RECENT {
+            self.recent.pop_front();
+        }
+        self.recent.push_back(Trouble { owner, refusal });
+    }
+
+    /// What will be kept from everybody for a while when this owner expires.
+    pub(super) fn will_be_quiet(&self, owner: Owner) -> Vec<Name> {
+        let quiet = self.owners.get(&owner).filter(|standing| !standing.terms.delay.is_zero());
+        quiet.map(|standing| standing.held.iter().cloned().collect()).unwrap_or_default()
+    }
+
+    /// The terms of an owner, if it is known.
+    pub fn terms_of(&self, owner: Owner) -> Option<Terms> {
+        self.owners.get(&owner).map(|standing| standing.terms)
+    }
+
+    pub(super) fn party(&self, owner: Owner) -> Party {
+        Party { birth: self.owners[&owner].birth, owner }
+    }
+
+    pub(super) fn waiting_of(&self, ticket: Ticket) -> Option<&Waiting> {
+        match self.owners.get(&ticket.owner)?.requests.get(&ticket.request)? {
+            Request::Waits(waiting) => Some(waiting),
+            Request::Over(_) => None,
+        }
+    }
+
+    pub(super) fn patience_of(&self, ticket: Ticket) -> Option<Patience> {
+        self.waiting_of(ticket).map(|waiting| waiting.patience)
+    }
+
+    pub(super) fn owners(&self) -> impl Iterator<Item = Owner> {
+        self.owners.keys().copied()
+    }
+
+    pub(super) fn waits_of(&self, owner: Owner) -> impl Iterator<Item = (Ticket, &Waiting)> {
+        let requests = self.owners.get(&owner).into_iter().flat_map(|one| &one.requests);
+        requests.filter_map(move |(&request, what)| match what {
+            Request::Waits(waiting) => Some((Ticket { owner, request }, waiting)),
+            Request::Over(_) => None,
+        })
+    }
+
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Ticket> {
+        self.owners().flat_map(|owner| self.waits_of(owner).map(|(ticket, _)| ticket))
+    }
+
+    pub(super) fn quiet_names(&self) -> impl Iterator<Item = Name> {
+        let quiet = self.locks.iter().filter(|(_, lock)| lock.quiet.is_some());
+        quiet.map(|(name, _)| name.clone())
+    }
+
+    pub(super) fn delay_of(&self, name: &Name) -> Option<Duration> {
+        self.locks.get(name)?.quiet
+    }
+
+    /// What an owner holds, by name.
+    pub fn held_by(&self, owner: Owner) -> impl Iterator<Item = Grant> {
+        let names = self.owners.get(&owner).into_iter().flat_map(|standing| &standing.held);
+        names.map(move |name| {
+            let hold = self.locks[name].hold_of(owner).expect("both tables say so");
+            Grant { name: name.clone(), mode: hold.mode, token: hold.token }
+        })
+    }
+
+    /// The youngest on a chain: who has lost least by starting again.
+    pub(super) fn youngest(&self, chain: &[Link]) -> Ticket {
+        let waiters = chain.iter().map(|link| link.waiter);
+        waiters.max_by_key(|ticket| self.party(ticket.owner)).expect("a chain has links")
+    }
+}

@@ -1,0 +1,3 @@
+//! What the table of locks promises, tried.
+
+mod table;
