@@ -80,7 +80,7 @@ pub enum Rebuff {
     #[error("that forward comes from nobody who is primary of its view")]
     Stranger,
     /// It carries more than one call may, or a key or value beyond its limit, or does not begin
-    /// where a stream begins.
+    /// where a stream begins, or has parts of the state out of their order.
     #[error("that forward is malformed or too large")]
     Malformed,
 }

@@ -33,6 +33,28 @@ impl Covered {
         Self::Keys(Bytes::new())
     }
 
+    /// What is covered behind this item of a stream, if it may follow: the pieces come in order, each
+    /// goes on where the last one ended, and gets on.
+    #[must_use]
+    pub fn behind(self, item: &Item) -> Option<Self> {
+        match item {
+            Item::Probe | Item::Open { .. } | Item::Do { .. } => Some(self),
+            // With it a stream begins; where one goes on, it does not stand.
+            Item::Begin { .. } => None,
+            Item::Keys { pairs, upto } => {
+                let Self::Keys(from) = self else { return None };
+                let fits = rises(&from, pairs.iter().map(|(key, _)| key), upto.as_ref());
+                let next = upto.clone().map_or(Self::Sessions(SessionId(0)), Self::Keys);
+                fits.then_some(next)
+            }
+            Item::Sessions { rows, upto } => {
+                let Self::Sessions(from) = self else { return None };
+                let fits = rises(&from, rows.iter().map(|row| &row.session), upto.as_ref());
+                fits.then_some(upto.map_or(Self::Whole, Self::Sessions))
+            }
+        }
+    }
+
     fn key(&self, key: &Bytes) -> bool {
         match self {
             Self::Keys(upto) => key < upto,
@@ -47,6 +69,17 @@ impl Covered {
             Self::Whole => true,
         }
     }
+}
+
+/// Whether these are in order, each once, none before `from`, all below `upto`, and that is further.
+fn rises<'a, T: Ord + 'a>(
+    from: &T,
+    all: impl Iterator<Item = &'a T> + Clone,
+    upto: Option<&T>,
+) -> bool {
+    let starts = all.clone().next().is_none_or(|first| first >= from);
+    let ends = |upto: &T| upto > from && all.clone().last().is_none_or(|last| last < upto);
+    starts && upto.is_none_or(ends) && all.is_sorted_by(|one, next| one < next)
 }
 
 /// What an item came to.

@@ -8,6 +8,7 @@ use crate::{
     config::{BATCH_BYTES, BATCH_ITEMS},
     item::{Item, Seq},
     message::{Forward, Forwarded, Ignored, Rebuff, Reply},
+    state::Covered,
 };
 
 impl Pb {
@@ -63,6 +64,9 @@ impl Pb {
         }
         let last = Seq(next.max(first.0 + items.len() as u64) - 1);
         let known = usize::try_from(next - first.0).unwrap_or(usize::MAX).min(items.len());
+        if !self.goes_on(upto, &items[known..]) {
+            return Err(Rebuff::Malformed);
+        }
         if known > 0 {
             ignore(Ignored::Repeated, fx);
         }
@@ -78,6 +82,15 @@ impl Pb {
         self.keeper.items(&items, &self.state, fx);
         self.part = Part::Backup(last);
         Ok(last)
+    }
+
+    /// Whether the pieces among these are the next ones of the state. In another order they would
+    /// leave a hole that nobody sees: whoever has the last piece takes itself for whole.
+    fn goes_on(&self, upto: Seq, items: &[Item]) -> bool {
+        // With the first item, which [`fits`] has seen, nothing is covered yet: as before it.
+        let begin = usize::from(upto == Seq(0));
+        let covered = self.state.covered().clone();
+        items.iter().skip(begin).try_fold(covered, Covered::behind).is_some()
     }
 }
 

@@ -26,6 +26,20 @@ fn row(session: u64) -> Row {
     Row { session, number, done: Done::Written, used: session.0 }
 }
 
+/// The backup of view 2 that has so many items: the beginning, no keys, no sessions, and what follows.
+fn backup_at(places: usize) -> Trial {
+    let mut trial = Trial::new(life(2));
+    trial.told(view(2, &[life(1), life(2)]));
+    let begin = Item::Begin { opened: 0, uses: 0 };
+    let keys = Item::Keys { pairs: Vec::new(), upto: None };
+    let sessions = Item::Sessions { rows: Vec::new(), upto: None };
+    let all = [begin, keys, sessions, Item::Open { evict: None }];
+    for (place, item) in (1..).zip(all).take(places) {
+        assert_eq!(trial.takes(place, vec![item]), Ok(Seq(place)));
+    }
+    trial
+}
+
 #[test]
 fn absurd_places_are_refused() {
     let mut backup = backup();
@@ -48,6 +62,77 @@ fn a_stream_begins_with_the_beginning_of_a_state() {
     }
 }
 
+/// The parts of a state in another order than they are cut in: there would be a hole in it that
+/// nobody sees, or a part of it twice.
+#[test]
+fn pieces_out_of_their_order_are_refused() {
+    let keys = |keys: &[&str], upto: Option<&str>| Item::Keys {
+        pairs: keys.iter().map(|key| (b(key), b("v"))).collect(),
+        upto: upto.map(b),
+    };
+    let rows = |sessions: &[u64], upto: Option<u64>| Item::Sessions {
+        rows: sessions.iter().copied().map(row).collect(),
+        upto: upto.map(SessionId),
+    };
+    let begin = || Item::Begin { opened: 9, uses: 9 };
+    let steps = [
+        // First the keys, in order, from the first to below where the piece ends.
+        (begin(), vec![keys(&[], None), rows(&[], None), Item::Probe]),
+        (
+            keys(&["b", "d"], Some("m")),
+            vec![
+                begin(),
+                rows(&[1], None),
+                keys(&["d", "b"], Some("m")),
+                keys(&["b", "b"], Some("m")),
+                keys(&["b", "m"], Some("m")),
+                keys(&[], Some("")),
+            ],
+        ),
+        // Each piece from where the last one ended.
+        (
+            keys(&["m", "p"], None),
+            vec![
+                begin(),
+                rows(&[1], None),
+                keys(&["b", "d"], Some("m")),
+                keys(&["l", "p"], None),
+                keys(&[], Some("m")),
+            ],
+        ),
+        // Then the sessions, in the same way.
+        (
+            rows(&[1, 2], Some(5)),
+            vec![
+                begin(),
+                keys(&["q"], None),
+                rows(&[2, 1], Some(5)),
+                rows(&[2, 2], Some(5)),
+                rows(&[2, 5], Some(5)),
+                rows(&[], Some(0)),
+            ],
+        ),
+        (rows(&[5], None), vec![begin(), rows(&[4], None), rows(&[], Some(5)), keys(&[], None)]),
+        // Whoever has everything gets no piece any more.
+        (Item::Probe, vec![begin(), keys(&[], None), rows(&[], None)]),
+    ];
+    let mut backup = backup_at(0);
+    for (place, (right, wrong)) in (1..).zip(steps) {
+        let before = backup.core().state().clone();
+        for piece in wrong {
+            assert_eq!(
+                backup.takes(place, vec![piece.clone()]),
+                Err(Rebuff::Malformed),
+                "{piece:?}"
+            );
+            assert_eq!(backup.core().state(), &before, "{piece:?}: nothing has changed");
+        }
+        assert_eq!(backup.takes(place, vec![right.clone()]), Ok(Seq(place)), "{right:?}");
+    }
+    assert!(backup.core().state().is_whole());
+    assert_eq!((backup.core().state().len(), backup.core().state().sessions().len()), (4, 3));
+}
+
 #[test]
 fn everything_has_a_limit_that_is_kept_to_the_byte() {
     let pair = |key, value| (sized(key), sized(value));
@@ -60,56 +145,66 @@ fn everything_has_a_limit_that_is_kept_to_the_byte() {
     let half = done(Change::Put(b("k"), sized(BATCH_BYTES / 2)));
     let just = BATCH_BYTES - half.bytes() - Item::Probe.bytes();
     let rest = |bytes: usize| done(Change::Put(b("k"), sized(bytes - 1)));
-    for (what, good, bad) in [
-        ("items", many(BATCH_ITEMS), many(BATCH_ITEMS + 1)),
+    // Where in the stream it may stand.
+    let (begin, piece, table, whole) = (0, 1, 2, 4);
+    for (at, what, good, bad) in [
+        (whole, "items", many(BATCH_ITEMS), many(BATCH_ITEMS + 1)),
         (
+            whole,
             "bytes before the last item",
             vec![half.clone(), rest(just - 1), done(Change::Put(b("k"), sized(MAX_VALUE)))],
             vec![half, rest(just), Item::Probe],
         ),
         (
+            whole,
             "a key",
             vec![done(Change::Put(sized(MAX_KEY), b("v")))],
             vec![done(Change::Put(sized(MAX_KEY + 1), b("v")))],
         ),
         (
+            whole,
             "a value",
             vec![done(Change::Append(b("k"), sized(MAX_VALUE)))],
             vec![done(Change::Append(b("k"), sized(MAX_VALUE + 1)))],
         ),
         (
+            whole,
             "a key that is deleted",
             vec![done(Change::Delete(sized(MAX_KEY)))],
             vec![done(Change::Delete(sized(MAX_KEY + 1)))],
         ),
         (
+            piece,
             "a pair of a piece",
             vec![keys(vec![pair(MAX_KEY, MAX_VALUE)])],
             vec![keys(vec![pair(MAX_KEY, MAX_VALUE + 1)])],
         ),
         (
+            piece,
             "the bytes of a piece before its last pair",
-            vec![keys(vec![pair(1, PIECE - 18), pair(1, MAX_VALUE)])],
-            vec![keys(vec![pair(1, PIECE - 17), pair(1, 1)])],
+            vec![keys(vec![pair(1, PIECE - 18), pair(2, MAX_VALUE)])],
+            vec![keys(vec![pair(1, PIECE - 17), pair(2, 1)])],
         ),
-        ("rows", vec![rows(PIECE_ROWS as u64)], vec![rows(PIECE_ROWS as u64 + 1)]),
+        (table, "rows", vec![rows(PIECE_ROWS as u64)], vec![rows(PIECE_ROWS as u64 + 1)]),
         (
+            begin,
             "uses",
             vec![Item::Begin { opened: 1, uses: u64::MAX / 2 }],
             vec![Item::Begin { opened: 1, uses: u64::MAX / 2 + 1 }],
         ),
         (
+            begin,
             "openings",
             vec![Item::Begin { opened: u64::MAX / 2, uses: 1 }],
             vec![Item::Begin { opened: u64::MAX, uses: 1 }],
         ),
     ] {
-        let mut backup = backup();
-        let before = backup.core().state().clone();
-        assert_eq!(backup.takes(5, bad), Err(Rebuff::Malformed), "{what}");
+        let mut backup = backup_at(at);
+        let (before, next) = (backup.core().state().clone(), at as u64 + 1);
+        assert_eq!(backup.takes(next, bad), Err(Rebuff::Malformed), "{what}");
         assert_eq!(backup.core().state(), &before, "{what}: nothing has changed");
-        let upto = Seq(4 + good.len() as u64);
-        assert_eq!(backup.takes(5, good), Ok(upto), "{what}");
+        let upto = Seq(at as u64 + good.len() as u64);
+        assert_eq!(backup.takes(next, good), Ok(upto), "{what}");
     }
 }
 
