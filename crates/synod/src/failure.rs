@@ -1,6 +1,6 @@
 //! How the program ends: a number for scripts, one sentence for people.
 
-use std::fmt;
+use std::{fmt, path::Path};
 
 use crate::print::{self, Mood};
 
@@ -38,6 +38,15 @@ impl Failure {
     /// A failure that is said in one sentence.
     pub fn new(exit: Exit, why: impl fmt::Display) -> Self {
         Self { exit, why: why.to_string() }
+    }
+
+    /// The log in `data` failed, while `who` ran or while it stopped; `safe` is what nobody loses.
+    pub fn log(data: &Path, who: &str, safe: &str, error: impl fmt::Display) -> Self {
+        let why = format!(
+            "the log in {} failed ({error}); the {who} stops, and {safe}: mend the disk and start it again",
+            data.display()
+        );
+        Self::new(Exit::Storage, why)
     }
 
     /// A failure that was told already; only the number is left to say.

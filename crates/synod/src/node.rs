@@ -132,18 +132,11 @@ pub async fn run(flags: &cli::Kv, format: Format) -> Result<(), Failure> {
         let _ = print::json(&json!({"event": "serving", "node": node, "addr": addr}));
     }
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        failed = group.ended() => match failed {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Failure::new(
-                Exit::Storage,
-                format!(
-                    "the log in {} failed ({error}); the node stops, and nothing acknowledged is lost: mend the disk and start it again",
-                    settings.data.display()
-                ),
-            )),
-        },
-        _ = terminate.recv() => Ok(group.stop().await?),
-        _ = tokio::signal::ctrl_c() => Ok(group.stop().await?),
-    }
+    let ended = tokio::select! {
+        ended = group.ended() => ended,
+        _ = terminate.recv() => group.stop().await,
+        _ = tokio::signal::ctrl_c() => group.stop().await,
+    };
+    let lost = "nothing acknowledged is lost";
+    ended.map_err(|error| Failure::log(&settings.data, "node", lost, error))
 }

@@ -169,11 +169,7 @@ pub fn last_words(settings: &PbSettings, ended: &Ended) -> Failure {
         ),
         Ended::Log(error) => {
             let data = settings.data.clone().unwrap_or_default();
-            let why = format!(
-                "the log in {} failed ({error}); the server stops, and nothing acknowledged is lost: mend the disk and start it again",
-                data.display()
-            );
-            Failure::new(Exit::Storage, why)
+            Failure::log(&data, "server", "nothing acknowledged is lost", error)
         }
     }
 }

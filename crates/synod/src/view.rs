@@ -88,20 +88,17 @@ async fn serve(flags: &cli::ViewServe, format: Format) -> Result<(), Failure> {
         let _ = print::json(&json!({"event": "serving", "node": node, "addr": addr}));
     }
     let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-    tokio::select! {
-        failed = service.ended() => match failed {
-            Ok(()) => Ok(()),
-            Err(error) => Err(Failure::new(
-                Exit::Storage,
-                format!(
-                    "the log in {} failed ({error}); the view service stops, and no view is lost: mend the disk and start it again",
-                    settings.data.display()
-                ),
-            )),
-        },
-        _ = terminate.recv() => Ok(service.stop().await?),
-        _ = tokio::signal::ctrl_c() => Ok(service.stop().await?),
-    }
+    let ended = tokio::select! {
+        ended = service.ended() => ended,
+        _ = terminate.recv() => service.stop().await,
+        _ = tokio::signal::ctrl_c() => service.stop().await,
+    };
+    last_words(&settings, ended)
+}
+
+/// How a view service ended, by itself or because it was told to: only its log can fail.
+fn last_words(settings: &ViewSettings, ended: std::io::Result<()>) -> Result<(), Failure> {
+    ended.map_err(|error| Failure::log(&settings.data, "view service", "no view is lost", error))
 }
 
 /// What a view service says of the world, asked for `limit`.
@@ -229,4 +226,20 @@ fn summary(status: &Status, sentence: &str, healthy: bool) -> Value {
         "since_ms": status.since.as_secs_f64() * 1e3, "issued": status.issued.to_string(),
         "stuck": status.stuck.as_ref().map(ToString::to_string),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_fails_while_the_service_stops_is_a_failure_of_storage() {
+        let (listen, data) = (Addr::any(), std::path::PathBuf::from("data/view"));
+        let settings = ViewSettings { listen, data, cluster: 1 };
+        assert!(last_words(&settings, Ok(())).is_ok());
+        let failed = last_words(&settings, Err(std::io::Error::other("no space")));
+        let failure = failed.expect_err("its log failed");
+        assert_eq!(failure.exit, Exit::Storage);
+        assert!(failure.why.contains("data/view failed (no space)"), "{failure}");
+    }
 }
