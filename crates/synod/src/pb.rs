@@ -88,14 +88,15 @@ impl PbSettings {
             }
         };
         let anywhere = Addr::from("127.0.0.1:0");
-        Ok(Self {
-            id: NodeId(id),
-            listen: flags.listen.clone().map_or(anywhere, |place| place.0),
-            advertise: flags.advertise.clone().map(|place| place.0),
-            view: view.0,
-            cluster: flags.cluster,
-            data,
-        })
+        let listen = flags.listen.clone().map_or(anywhere, |place| place.0);
+        let advertise = flags.advertise.clone().map(|place| place.0);
+        let told = advertise.as_ref().unwrap_or(&listen);
+        if is_everywhere(told) {
+            return Err(usage(format!(
+                "{told} is no address that others could reach: say with --advertise HOST:PORT where they reach this server"
+            )));
+        }
+        Ok(Self { id: NodeId(id), listen, advertise, view: view.0, cluster: flags.cluster, data })
     }
 
     /// Creates the server's directory, once; nothing if it has none.
@@ -126,6 +127,14 @@ impl PbSettings {
         let (cluster, addr, view) = (self.cluster, self.listen.clone(), self.view.clone());
         Ok(Node::open(config, Home { network, cluster, addr, view, storage }).await?)
     }
+}
+
+/// Whether an address means every address of its machine: good to listen on, and nothing to tell
+/// others.
+fn is_everywhere(addr: &Addr) -> bool {
+    let host = addr.as_str().rsplit_once(':').map_or(addr.as_str(), |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.to_canonical().is_unspecified())
 }
 
 async fn serve(flags: &cli::PbServe, format: Format) -> Result<(), Failure> {

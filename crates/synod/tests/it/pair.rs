@@ -185,6 +185,13 @@ fn what_a_pair_does_not_have_and_what_it_is_not_told_is_refused() {
     refused(&pb(&[&["--id", "1", "--data", "d"], &view[..]].concat()), 2, "say both, or neither");
     refused(&pb(&[&["--id", "1", "--durable"], &view[..]].concat()), 2, "--data is missing");
     refused(&pb(&[&["--id", "1", "--bootstrap"], &view[..]].concat()), 2, "--durable");
+    for everywhere in ["0.0.0.0:0", "[::]:7101"] {
+        for flag in ["--listen", "--advertise"] {
+            let output = pb(&[&["--id", "1", flag, everywhere], &view[..]].concat());
+            refused(&output, 2, &format!("{everywhere} is no address that others could reach"));
+            refused(&output, 2, "--advertise HOST:PORT");
+        }
+    }
 }
 
 #[test]
