@@ -8,7 +8,7 @@ use pbservice::{
 };
 use protocol::NodeId;
 use serde_json::{Value, json};
-use viewservice::{SERVICE_NODE, Server};
+use viewservice::{MAX_SERVERS, Refused, SERVICE_NODE, Server};
 
 use crate::{
     cli::{self, Format},
@@ -197,7 +197,8 @@ async fn narrate(settings: &PbSettings, node: &Node) -> std::convert::Infallible
         };
         if status.member.is_none() {
             if born.elapsed() >= PATIENCE {
-                let why = why_nameless(settings, &connections).await;
+                let asked = connections.views().await.map_err(|error| error.to_string());
+                let why = why_nameless(settings.id, &settings.view, asked);
                 if waits.as_ref() != Some(&why) {
                     eprintln!("server {} waits: {why}", settings.id.0);
                     waits = Some(why);
@@ -213,17 +214,22 @@ async fn narrate(settings: &PbSettings, node: &Node) -> std::convert::Infallible
     }
 }
 
-/// Why the view service has given this server no incarnation yet.
-async fn why_nameless(settings: &PbSettings, connections: &Connections) -> String {
-    let (id, view) = (settings.id, &settings.view);
-    let status = match connections.views().await {
-        Ok(status) => status,
-        Err(error) => return format!("the view service at {view} cannot be reached ({error})"),
+/// Why the view service at `view` has given server `id` no incarnation yet, by what it says of
+/// itself.
+fn why_nameless(id: NodeId, view: &Addr, asked: Result<viewservice::Status, String>) -> String {
+    let servers = match asked {
+        Ok(status) => status.servers,
+        Err(why) => return format!("the view service at {view} cannot be reached ({why})"),
     };
-    match status.servers.iter().find(|known| known.server.member.node == id) {
+    let full = servers.len() >= MAX_SERVERS;
+    match servers.iter().find(|known| known.server.member.node == id) {
         Some(known) => format!(
             "another server under the number {} is alive at {}; this one takes its place when that is gone",
             id.0, known.server.addr
+        ),
+        None if full => format!(
+            "the view service at {view} refuses it: {}; stop one that is idle, and this one is let in when that is forgotten",
+            Refused::TooMany
         ),
         None => format!("the view service at {view} has not answered yet"),
     }
@@ -347,5 +353,48 @@ fn line(server: &Server, status: &Asked) -> Value {
         Err(why) => json!({
             "node": node, "up": false, "incarnation": incarnation, "addr": server.addr, "why": why,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use viewservice::{Incarnation, Member, Role, ServerStatus, Status, View, ViewNum};
+
+    use super::*;
+
+    fn knows(count: u16) -> Status {
+        let server = |node: u16| ServerStatus {
+            server: Server {
+                member: Member { node: NodeId(node), incarnation: Incarnation(u64::from(node)) },
+                addr: format!("127.0.0.1:{node}"),
+            },
+            silent: Duration::ZERO,
+            pinged: Some(ViewNum(1)),
+            role: Role::Idle,
+        };
+        Status {
+            view: View::default(),
+            adopted: true,
+            acknowledged: true,
+            since: Duration::ZERO,
+            issued: Incarnation(u64::from(count)),
+            servers: (1..=count).map(server).collect(),
+            stuck: None,
+        }
+    }
+
+    #[test]
+    fn a_server_without_a_number_says_the_true_reason() {
+        let view = Addr::from("127.0.0.1:9");
+        let most = u16::try_from(MAX_SERVERS).expect("few");
+        let why = |asked| why_nameless(NodeId(most + 1), &view, asked);
+        assert!(why(Err("down".to_owned())).contains("cannot be reached (down)"));
+        assert!(why(Ok(knows(most - 1))).contains("has not answered yet"));
+        let full = why(Ok(knows(most)));
+        assert!(full.contains("64 servers are known") && full.contains("stop one"), "{full}");
+        let taken = why(Ok(knows(most + 1)));
+        assert!(taken.contains("another server under the number 65 is alive"), "{taken}");
     }
 }
