@@ -25,7 +25,9 @@ Examples:
   synod init --id 1 --data data/1
   synod kv --id 1 --data data/1 --peers 1=127.0.0.1:7001,2=127.0.0.1:7002,3=127.0.0.1:7003
   synod init --id 0 --data data/view
-  synod view --listen 127.0.0.1:7100 --data data/view";
+  synod view --listen 127.0.0.1:7100 --data data/view
+  synod init --id 1 --data data/pb-1
+  synod pb --id 1 --view 127.0.0.1:7100 --durable --data data/pb-1";
 
 /// `synod kv`
 #[derive(Args, Clone, Debug)]

@@ -207,7 +207,11 @@ fn a_directory_or_a_port_that_is_not_its_own_is_refused_by_either_role() {
     };
     let made = synod(&["init", "--id", "0", "--data", &path("view")]);
     assert!(stderr(&made).contains("start it with: synod view"), "{}", stderr(&made));
-    assert_eq!(code(&synod(&["init", "--id", "1", "--data", &path("one")])), 0);
+    let made = synod(&["init", "--id", "1", "--data", &path("one")]);
+    assert_eq!(code(&made), 0);
+    for next in ["synod kv --id 1 --data", "synod pb --id 1 --data", "--durable --view"] {
+        assert!(stderr(&made).contains(next), "{next} is not in {}", stderr(&made));
+    }
     for absent in ["absent", "empty"] {
         if absent == "empty" {
             fs::create_dir(path(absent)).expect("made");
