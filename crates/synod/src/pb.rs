@@ -273,7 +273,7 @@ pub async fn report(
     limit: Duration,
     format: Format,
 ) -> Result<(), Failure> {
-    let views = view::look(connections.views(), site, limit).await?;
+    let views = view::look(async || connections.views().await, site, limit).await?;
     let mut servers = Vec::new();
     for known in &views.servers {
         connections.meet(&known.server);

@@ -101,21 +101,33 @@ fn last_words(settings: &ViewSettings, ended: std::io::Result<()>) -> Result<(),
     ended.map_err(|error| Failure::log(&settings.data, "view service", "no view is lost", error))
 }
 
-/// What a view service says of the world, asked for `limit`.
+/// Between two looks at a view service that cannot be reached.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What a view service says of the world, asked again and again until it says something or `limit`
+/// is over.
 ///
 /// # Errors
 ///
-/// If it cannot be reached.
+/// If it cannot be reached in that time.
 pub(crate) async fn look(
-    asked: impl Future<Output = Result<Status, CallError>>,
+    ask: impl AsyncFn() -> Result<Status, CallError>,
     site: &Site,
     limit: Duration,
 ) -> Result<Status, Failure> {
-    let why = match tokio::time::timeout(limit, asked).await {
-        Ok(Ok(status)) => return Ok(status),
-        Ok(Err(error)) => error.to_string(),
-        Err(_) => "no answer in time".to_owned(),
-    };
+    let mut why = "no answer in time".to_owned();
+    let found = tokio::time::timeout(limit, async {
+        loop {
+            match ask().await {
+                Ok(status) => return status,
+                Err(error) => why = error.to_string(),
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    });
+    if let Ok(status) = found.await {
+        return Ok(status);
+    }
     let why = format!("{site} cannot be reached ({why}): is it running, and is --cluster right?");
     Err(Failure::new(Exit::Environment, why))
 }
@@ -124,7 +136,8 @@ pub(crate) async fn look(
 async fn status(views: &cli::Views, format: Format) -> Result<(), Failure> {
     let (view, cluster) = (views.view.0.clone(), views.cluster);
     let client = ViewClient::new(Arc::new(Tcp), cluster, view.clone());
-    let status = look(client.status(), &Site::Pb { view, cluster }, views.budget()).await?;
+    let status =
+        look(async || client.status().await, &Site::Pb { view, cluster }, views.budget()).await?;
     let (sentence, healthy) = sentence(&status);
     match format {
         Format::Json => {
@@ -230,7 +243,43 @@ fn summary(status: &Status, sentence: &str, healthy: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use viewservice::{Incarnation, View};
+
     use super::*;
+
+    fn site() -> Site {
+        Site::Pb { view: Addr::from("127.0.0.1:9"), cluster: 1 }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_view_service_that_is_just_coming_up_is_asked_again() {
+        let (tries, nobody) = (std::cell::Cell::new(0), Duration::ZERO);
+        let status = async || match tries.replace(tries.get() + 1) {
+            0..3 => Err(CallError::Lost),
+            _ => Ok(Status {
+                view: View::default(),
+                adopted: false,
+                acknowledged: false,
+                since: nobody,
+                issued: Incarnation(0),
+                servers: Vec::new(),
+                stuck: Some(Stuck::Nobody),
+            }),
+        };
+        let found = look(status, &site(), Duration::from_secs(5)).await.expect("it came up");
+        assert_eq!((found.stuck, tries.get()), (Some(Stuck::Nobody), 4));
+        // One that never comes is given up in time, and the last reason is told.
+        let began = tokio::time::Instant::now();
+        let limit = Duration::from_secs(2);
+        let failed = look(async || Err(CallError::Lost), &site(), limit).await;
+        let failure = failed.expect_err("nobody is there");
+        assert_eq!((failure.exit, began.elapsed()), (Exit::Environment, limit));
+        assert!(failure.why.contains(&CallError::Lost.to_string()), "{failure}");
+        // Nor does one that hangs keep anybody for longer.
+        let failed = look(async || std::future::pending().await, &site(), limit).await;
+        assert!(failed.expect_err("it hangs").why.contains("no answer in time"));
+        assert_eq!(began.elapsed(), 2 * limit);
+    }
 
     #[test]
     fn a_log_that_fails_while_the_service_stops_is_a_failure_of_storage() {
