@@ -191,26 +191,33 @@ impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let gone = |empty: &bool| if *empty { "came back empty" } else { "is silent" };
         match self {
-            Self::Nobody => write!(f, "no server has come yet: start one"),
+            Self::Nobody => return write!(f, "no server has come yet: start one"),
             Self::Unacknowledged { view, primary, empty } => write!(
                 f,
                 "view {view} waits for {primary}: it {}, and it had not said yet that its backup \
-                 has everything, so its data is nowhere else; start it again with its disk",
+                 has everything, so its data is nowhere else; ",
                 gone(empty)
-            ),
+            )?,
             Self::Deserted { view, primary, backup: None, empty } => write!(
                 f,
                 "view {view} waits for {primary}: it {}, and there was no backup, so its data is \
-                 nowhere else; start it again with its disk",
+                 nowhere else; ",
                 gone(empty)
-            ),
+            )?,
             Self::Deserted { view, primary, backup: Some(backup), empty } => write!(
                 f,
                 "view {view} waits for {primary}, which {}, or for its backup {backup}, which is \
-                 gone too; start either again with its disk",
+                 gone too; ",
                 gone(empty)
-            ),
+            )?,
         }
+        // Whether a server had a disk nobody here knows.
+        write!(
+            f,
+            "if one that has the data still runs, let it be heard again; if it ended, start it \
+             again with its disk; if it had no disk, the data is lost: begin a new store, with a \
+             new directory for the view service"
+        )
     }
 }
 
