@@ -23,6 +23,8 @@ pub(super) struct Keeper {
     life: Option<Incarnation>,
     /// The lives that have had the state on the disk, or less of it, this one among them.
     lives: Vec<Incarnation>,
+    /// The last record says that the state is whole and empty.
+    fresh: bool,
     /// Bytes since the state was last begun to be written down.
     written: usize,
     /// The state is being written down: so far, and from this record on.
@@ -38,6 +40,7 @@ impl Keeper {
             threshold: config.checkpoint_bytes,
             life: None,
             lives: Vec::new(),
+            fresh: false,
             written: 0,
             walk: None,
             owed: 0,
@@ -58,10 +61,14 @@ impl Keeper {
         }
     }
 
-    /// The state is whole, and empty.
+    /// The state is whole, and empty. Said once: a disk that was new when this life was
+    /// [`born`](Self::born) has heard it already.
     pub(super) fn fresh(&mut self, fx: &mut Effects<Pb>) {
-        if let Some(life) = self.of_this_life() {
+        if !self.fresh
+            && let Some(life) = self.of_this_life()
+        {
             fx.save(Record::Fresh(life));
+            self.fresh = true;
         }
     }
 
@@ -69,6 +76,7 @@ impl Keeper {
     pub(super) fn wipe(&mut self, fx: &mut Effects<Pb>) {
         if let Some(life) = self.of_this_life() {
             let from = fx.save(Record::Wiped(life));
+            self.fresh = false;
             fx.forget(from);
         }
     }
@@ -121,6 +129,7 @@ impl Keeper {
     fn save(&mut self, items: Vec<Item>, fx: &mut Effects<Pb>) -> usize {
         let bytes = items.iter().map(Item::bytes).sum::<usize>();
         self.written += bytes;
+        self.fresh = false;
         fx.save(Record::Items(items));
         bytes
     }

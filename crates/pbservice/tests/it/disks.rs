@@ -6,8 +6,8 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use net::{Memory, Network, Tcp};
 use pbservice::{
-    Duty, Storage,
-    storage::{Disk, LogConfig},
+    Duty, Record, Storage,
+    storage::{self, Disk, LogConfig},
 };
 use protocol::{NodeId, Rng};
 use tempfile::TempDir;
@@ -216,4 +216,30 @@ async fn a_server_that_lost_its_disk_comes_back_empty() {
     assert_eq!(client.get(b("k")).await, Ok(Some(b("v"))));
     assert_eq!(pair.shells.status(2).await.duty, Duty::Alone);
     pair.shells.stop_all().await;
+}
+
+/// What a server has written into its log so far.
+fn records(disk: &SimDisk, me: u16) -> Vec<Record> {
+    let storage = server_on(Arc::new(disk.image(0)), me);
+    let read = |bytes: &Vec<u8>| storage::decode(bytes).expect("its own record");
+    storage.kept.1.iter().map(read).collect()
+}
+
+/// A disk on which nothing ever began hears once that its state is whole and empty, though its
+/// server has two reasons to say so: it is born, and it is the first primary.
+#[tokio::test]
+async fn the_first_primary_says_once_that_its_state_is_empty() {
+    let mut pair = Pair::new(Arc::new(Memory::new())).await;
+    pair.shells.is(1, Some(2)).await;
+    let fresh = |records: &[Record]| records.iter().filter(|it| is_fresh(it)).count();
+    let first = records(&pair.disks[1], 1);
+    assert_eq!((fresh(&first), is_fresh(&first[0])), (1, true), "{first:?}");
+    // The backup is given a state, and forgets that it had an empty one.
+    let second = records(&pair.disks[2], 2);
+    assert!(!second.iter().any(is_fresh), "{second:?}");
+    pair.shells.stop_all().await;
+}
+
+fn is_fresh(record: &Record) -> bool {
+    matches!(record, Record::Fresh(_))
 }
