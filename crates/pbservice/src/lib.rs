@@ -60,7 +60,7 @@
 //!
 //! # Reading order
 //!
-//! [`change`], [`item`], [`sessions`], [`state`], [`message`], [`config`], [`core`](mod@core),
+//! [`change`], [`item`], `print`, [`sessions`], [`state`], [`message`], [`config`], [`core`](mod@core),
 //! [`clerk`]; then the shell: [`service`], [`storage`], [`server`], [`client`].
 //!
 //! [`durable`]: Config::durable
@@ -68,6 +68,8 @@
 pub mod change;
 
 pub mod item;
+
+mod print;
 
 pub mod sessions;
 

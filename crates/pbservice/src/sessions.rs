@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, ops::Bound};
 use crate::{
     change::{Done, RequestNo, SessionId},
     item::Row,
+    print,
 };
 
 /// The most sessions that are remembered. One more, and the least recently used is forgotten.
@@ -38,6 +39,15 @@ pub struct Sessions {
     by_use: BTreeMap<u64, SessionId>,
     opened: u64,
     uses: u64,
+    /// Of all rows, added up.
+    print: u64,
+}
+
+impl Session {
+    fn row(&self, session: SessionId) -> Row {
+        let Self { number, done, used } = *self;
+        Row { session, number, done, used }
+    }
 }
 
 impl Sessions {
@@ -62,6 +72,11 @@ impl Sessions {
     #[must_use]
     pub fn counters(&self) -> (u64, u64) {
         (self.opened, self.uses)
+    }
+
+    /// The fingerprint of all rows, in whatever order they came.
+    pub(crate) fn print(&self) -> u64 {
+        self.print
     }
 
     /// What this request is.
@@ -89,8 +104,10 @@ impl Sessions {
         evict: Option<SessionId>,
         covered: impl Fn(SessionId) -> bool,
     ) -> SessionId {
-        if let Some(it) = evict.and_then(|session| self.rows.remove(&session)) {
-            self.by_use.remove(&it.used);
+        if let Some(session) = evict
+            && let Some(it) = self.rows.remove(&session)
+        {
+            self.gone(session, it);
         }
         self.opened += 1;
         let session = SessionId(self.opened);
@@ -117,20 +134,27 @@ impl Sessions {
     pub(crate) fn insert(&mut self, row: Row) {
         let Row { session, number, done, used } = row;
         if let Some(old) = self.rows.insert(session, Session { number, done, used }) {
-            self.by_use.remove(&old.used);
+            self.gone(session, old);
         }
         self.by_use.insert(used, session);
+        self.print = self.print.wrapping_add(print::of_row(&row));
+    }
+
+    /// A row was taken out of the table.
+    fn gone(&mut self, session: SessionId, old: Session) {
+        self.by_use.remove(&old.used);
+        self.print = self.print.wrapping_sub(print::of_row(&old.row(session)));
     }
 
     /// Up to `most` rows from `from` on, and where the next one is.
     pub(crate) fn rows_from(&self, from: SessionId, most: usize) -> (Vec<Row>, Option<SessionId>) {
         let mut rows = Vec::new();
         let rest = self.rows.range((Bound::Included(from), Bound::Unbounded));
-        for (session, &Session { number, done, used }) in rest {
+        for (session, it) in rest {
             if rows.len() == most {
                 return (rows, Some(*session));
             }
-            rows.push(Row { session: *session, number, done, used });
+            rows.push(it.row(*session));
         }
         (rows, None)
     }

@@ -1,10 +1,6 @@
 //! The map, the table of sessions, and how much of both is here.
 
-use std::{
-    collections::BTreeMap,
-    hash::{Hash, Hasher},
-    ops::Bound,
-};
+use std::{collections::BTreeMap, ops::Bound};
 
 use bytes::Bytes;
 use protocol::planted;
@@ -12,6 +8,7 @@ use protocol::planted;
 use crate::{
     change::{Change, Done, MAX_VALUE, RequestNo, SessionId},
     item::{Item, OVERHEAD, PAIR, PIECE, PIECE_ROWS},
+    print::{self, Value},
     sessions::{Admission, Sessions},
 };
 
@@ -96,11 +93,13 @@ pub enum Outcome {
 /// The state of a server, or the part of it that has arrived.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct State {
-    values: BTreeMap<Bytes, Bytes>,
+    values: BTreeMap<Bytes, Value>,
     sessions: Sessions,
     covered: Covered,
     /// Of keys and values.
     bytes: usize,
+    /// Of all keys and their values, added up.
+    print: u64,
 }
 
 impl State {
@@ -112,6 +111,7 @@ impl State {
             sessions: Sessions::default(),
             covered: Covered::nothing(),
             bytes: 0,
+            print: 0,
         }
     }
 
@@ -142,12 +142,12 @@ impl State {
     /// The value of `key`.
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<&Bytes> {
-        self.values.get(key)
+        self.values.get(key).map(|value| &value.bytes)
     }
 
     /// Every key and its value, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&Bytes, &Bytes)> {
-        self.values.iter()
+        self.values.iter().map(|(key, value)| (key, &value.bytes))
     }
 
     /// How many keys it has.
@@ -181,12 +181,17 @@ impl State {
     }
 
     /// A fingerprint of everything that is here, counters and sessions included: equal states have
-    /// equal ones, and others differ but for an accident in 2^64. It walks over every byte.
+    /// equal ones, and others differ but for an accident in 2^64 (nobody is to rely on it who has to
+    /// do with forgers). Kept up to date with each change, so that asking costs nothing.
     #[must_use]
     pub fn digest(&self) -> u64 {
-        let mut hasher = Fnv(0xCBF2_9CE4_8422_2325);
-        self.hash(&mut hasher);
-        hasher.finish()
+        let (opened, uses) = self.sessions.counters();
+        let (part, upto) = match &self.covered {
+            Covered::Keys(upto) => (0, print::of_bytes(upto)),
+            Covered::Sessions(upto) => (1, upto.0),
+            Covered::Whole => (2, 0),
+        };
+        print::of_words(&[self.print, self.sessions.print(), opened, uses, part, upto])
     }
 
     /// What this request is, beside what was done before it.
@@ -289,17 +294,25 @@ impl State {
             if bytes >= most {
                 return (pairs, Some(key.clone()));
             }
-            bytes += key.len() + value.len() + PAIR;
-            pairs.push((key.clone(), value.clone()));
+            bytes += key.len() + value.bytes.len() + PAIR;
+            pairs.push((key.clone(), value.bytes.clone()));
         }
         (pairs, None)
     }
 
-    fn set(&mut self, key: &Bytes, value: &Bytes) {
-        self.bytes += key.len() + value.len();
-        if let Some(old) = self.values.insert(key.clone(), value.clone()) {
-            self.bytes -= key.len() + old.len();
+    fn set(&mut self, key: &Bytes, bytes: &Bytes) {
+        let value = Value::new(key, bytes.clone());
+        self.bytes += key.len() + bytes.len();
+        self.print = self.print.wrapping_add(value.print());
+        if let Some(old) = self.values.insert(key.clone(), value) {
+            self.gone(key, &old);
         }
+    }
+
+    /// A value was taken out of the map.
+    fn gone(&mut self, key: &Bytes, old: &Value) {
+        self.bytes -= key.len() + old.bytes.len();
+        self.print = self.print.wrapping_sub(old.print());
     }
 
     fn change(&mut self, change: &Change) -> Done {
@@ -311,7 +324,7 @@ impl State {
             Change::Append(key, tail) => self.append(key, tail),
             Change::Delete(key) => match self.values.remove(key) {
                 Some(old) => {
-                    self.bytes -= key.len() + old.len();
+                    self.gone(key, &old);
                     Done::Deleted(true)
                 }
                 None => Done::Deleted(false),
@@ -324,32 +337,13 @@ impl State {
             self.set(key, tail);
             return Done::Written;
         };
-        if value.len() + tail.len() > MAX_VALUE {
+        if value.bytes.len() + tail.len() > MAX_VALUE {
             return Done::TooLarge;
         }
+        let before = value.print();
+        value.append(tail);
         self.bytes += tail.len();
-        // Grown in place unless somebody still looks at the old bytes.
-        let mut grown = match std::mem::take(value).try_into_mut() {
-            Ok(own) => own,
-            Err(shared) => shared.as_ref().into(),
-        };
-        grown.extend_from_slice(tail);
-        *value = grown.freeze();
+        self.print = self.print.wrapping_sub(before).wrapping_add(value.print());
         Done::Written
-    }
-}
-
-/// FNV-1a: the same on every machine and in every build, unlike the standard library's own.
-struct Fnv(u64);
-
-impl Hasher for Fnv {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01B3);
-        }
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
     }
 }
