@@ -15,6 +15,11 @@ use crate::{
 /// How long to wait before the next try, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(50));
 
+/// How long a try at a server may go unanswered before the view service is asked beside it who is
+/// primary, and how long between two such questions. A server that hangs costs its clients little
+/// more than the view service needs to notice; one that is only slow is not given up for it.
+pub const GLANCE: (Duration, Duration) = (Duration::from_millis(150), Duration::from_millis(100));
+
 /// What to ask next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Try {
@@ -46,6 +51,9 @@ pub enum Heard {
     Unreachable,
     /// Sent, and not answered: anything may have happened.
     Silence,
+    /// Sent, and not answered yet; and this view, of which the view service was asked meanwhile,
+    /// [leads elsewhere](Clerk::leads_elsewhere). The try is given up: anything may have happened.
+    Overtaken(View),
 }
 
 /// What to do now.
@@ -115,6 +123,13 @@ impl Clerk {
         &self.view
     }
 
+    /// Whether `view` is newer than the one it believes in, and another server is primary in it:
+    /// whoever waits for the old one waits in vain.
+    #[must_use]
+    pub fn leads_elsewhere(&self, view: &View) -> bool {
+        view.number > self.view.number && view.primary != self.view.primary
+    }
+
     /// Begins a change. One errand at a time.
     pub fn change(&mut self, change: Change) -> Try {
         self.number.0 += 1;
@@ -172,6 +187,14 @@ impl Clerk {
             Heard::Refused(Refused::Interrupted) | Heard::Silence => {
                 self.expose();
                 self.ask_view()
+            }
+            Heard::Overtaken(view) => {
+                self.expose();
+                if !self.leads_elsewhere(&view) {
+                    return self.ask_view();
+                }
+                self.view = view;
+                Next::Try(self.attempt(Duration::ZERO))
             }
             // The view service is away. Those who know each other go on without it.
             Heard::Unreachable if self.asking => {

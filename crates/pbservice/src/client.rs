@@ -2,11 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use bytes::Bytes;
+use futures_util::future::{Either, select};
 use net::{
     Addr, Bounds, CallError, Calls, Line, Network, Peers, PeersConfig, RpcError, Wire, hello::Hello,
 };
@@ -17,7 +19,7 @@ use viewservice::{SERVICE_NODE, Server, View, ViewNum, client::ViewWire};
 
 use crate::{
     change::{Change, Done, MAX_KEY, MAX_VALUE},
-    clerk::{Ask, Clerk, Heard, Next, Try},
+    clerk::{Ask, Clerk, GLANCE, Heard, Next, Try},
     message::{Answer, Digest, Get, Open, Refused, Request, Submit},
     server::{Book, SERVICE},
     service::{NodeStatus, PbClient},
@@ -350,7 +352,14 @@ impl Client {
             other => unreachable!("a clerk asks no such thing: {other:?}"),
         };
         let says = |what: &dyn std::fmt::Display| Some(format!(": {server}: {what}"));
-        match self.connections.servers.call(server.member.node, call).await {
+        let answer = pin!(self.connections.servers.call(server.member.node, call));
+        let answer = match select(answer, pin!(self.overtaken())).await {
+            Either::Left((answer, _)) => answer,
+            Either::Right((view, _)) => {
+                return (Heard::Overtaken(view), says(&"it is primary no more"));
+            }
+        };
+        match answer {
             Ok(Answered::Client(Ok(answer))) => (Heard::Answer(answer), None),
             Ok(Answered::Client(Err(refused))) => {
                 let why = says(&refused);
@@ -360,6 +369,19 @@ impl Client {
             Err(CallError::TooBig) => (Heard::Refused(Refused::TooLarge), None),
             Err(error) => (Heard::Silence, says(&error)),
             Ok(Answered::Status(_) | Answered::Digest(_)) => (Heard::Silence, None),
+        }
+    }
+    /// Looks now and then, beside a try that is not answered, who is primary. Ends when that is
+    /// somebody else.
+    async fn overtaken(&self) -> View {
+        tokio::time::sleep(GLANCE.0).await;
+        loop {
+            if let Ok(view) = self.connections.view().await
+                && self.clerk.leads_elsewhere(&view)
+            {
+                return view;
+            }
+            tokio::time::sleep(GLANCE.1).await;
         }
     }
 }

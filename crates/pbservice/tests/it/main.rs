@@ -2,6 +2,7 @@
 //! sockets and on disks.
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod clerk;
 mod digest;
 mod disks;
 mod golden;
