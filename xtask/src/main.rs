@@ -48,6 +48,7 @@ usage: cargo xtask COMMAND
                          rpc    --in-flight N,N --size BYTES,BYTES
                        --write puts the table into docs/performance.md
   bench pb [--write]   a primary and its backup; or a part: put failover transfer wire, --small
+  bench lock [--write] the table of locks and its server; or a part: table served handover, --small
   bench [ARGS]         any other words: what `synod bench` takes
   acceptance           write docs/acceptance.md from the tests that exist and last ran
   docs                 check links and pasted sessions of the documentation

@@ -3,13 +3,14 @@
 //! Four words measure Synod beside somebody else, in rounds that take turns: `core`, `peers`,
 //! `wal` and `rpc`. What others need to be built lies in a package of its own, which nothing else
 //! here builds. This program decides what is measured, has it built and run, and turns the figures
-//! into tables; so no figure in the documentation is typed by hand. A fifth, `pb`, has nobody to
-//! stand beside: an example of the crate measures it. Any other word goes to `synod bench`.
+//! into tables; so no figure in the documentation is typed by hand. Two more, `pb`
+//! and `lock`, have nobody to stand beside: an example of the crate measures each. Any other word
+//! goes to `synod bench`.
 
 mod etcd;
+mod example;
 mod machine;
 mod markdown;
-mod pb;
 mod plan;
 mod report;
 
@@ -27,11 +28,11 @@ use plan::{Asked, Topic};
 /// Where tables go.
 const PAGE: &str = "docs/performance.md";
 
-/// Runs one of the five; `None` if the first word is none of them.
+/// Runs one of the six; `None` if the first word is none of them.
 pub(crate) fn run(workspace: &Workspace, words: &[&str]) -> Result<Option<bool>> {
     let Some((topic, flags)) = words.split_first() else { return Ok(None) };
-    if *topic == pb::WORD {
-        return pb::run(workspace, flags).map(Some);
+    if let Some(example) = example::named(topic) {
+        return example::run(workspace, example, flags).map(Some);
     }
     let Some(topic) = Topic::named(topic) else { return Ok(None) };
     let mut asked = plan::parse(topic, flags)?;

@@ -1,5 +1,5 @@
-//! The figures of a primary and its backup: measured by an example of their own crate, which
-//! prints the table.
+//! Figures of a layer that has nobody to stand beside: measured by an example of its own crate,
+//! which prints the table.
 
 use std::{
     fs,
@@ -14,18 +14,32 @@ use crate::{
     workspace::Workspace,
 };
 
-/// Its name in commands and markers.
-pub(super) const WORD: &str = "pb";
+/// Such a layer.
+pub(super) struct Example {
+    /// Its name in commands and markers.
+    word: &'static str,
+    /// Whose example `figures` it is.
+    package: &'static str,
+}
+
+/// All of them.
+const EXAMPLES: [Example; 2] =
+    [Example { word: "pb", package: "pbservice" }, Example { word: "lock", package: "lockmgr" }];
+
+/// The one of this name, if there is one.
+pub(super) fn named(word: &str) -> Option<&'static Example> {
+    EXAMPLES.iter().find(|example| example.word == word)
+}
 
 /// Measures, prints, and writes if that was asked for.
-pub(super) fn run(workspace: &Workspace, flags: &[&str]) -> Result<bool> {
+pub(super) fn run(workspace: &Workspace, example: &Example, flags: &[&str]) -> Result<bool> {
     let write = flags.contains(&"--write");
     let part: Vec<&str> = flags.iter().copied().filter(|flag| *flag != "--write").collect();
     if write && !part.is_empty() {
         bail!("--write takes the whole table: leave the other flags away");
     }
     let mut build = cargo(&workspace.root);
-    build.args(["build", "--release", "--package", "pbservice", "--example", "figures"]);
+    build.args(["build", "--release", "--package", example.package, "--example", "figures"]);
     if !shown(&mut build)? {
         return Ok(false);
     }
@@ -42,7 +56,7 @@ pub(super) fn run(workspace: &Workspace, flags: &[&str]) -> Result<bool> {
     if write {
         let page = workspace.root.join(PAGE);
         let text = fs::read_to_string(&page).with_context(|| format!("cannot read {PAGE}"))?;
-        fs::write(&page, markdown::placed(&text, WORD, &section)?)?;
+        fs::write(&page, markdown::placed(&text, example.word, &section)?)?;
         eprintln!("written into {PAGE}");
     }
     Ok(true)
