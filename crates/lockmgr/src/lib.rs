@@ -4,6 +4,7 @@ pub mod command;
 pub mod mode;
 pub mod noun;
 pub mod policy;
+pub mod suite;
 pub mod table;
 
 pub use command::{

@@ -63,7 +63,7 @@ impl Mode {
             S => Modes::of(&[IS, S, U]),
             U => Modes::of(&[IS, S]),
             SIX => Modes::of(&[IS]),
-            Mode::X => Modes::of(&[]),
+            Self::X => Modes::of(&[]),
         }
     }
 

@@ -17,6 +17,7 @@ mod clocks;
 mod grant;
 mod graph;
 mod lock;
+mod lookup;
 mod pieces;
 mod state;
 mod view;

@@ -1,9 +1,6 @@
 //! What must not be lost: owners, locks, queues, tokens. Knows no time.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use protocol::planted;
 use serde::{Deserialize, Serialize};
@@ -13,9 +10,8 @@ use super::{
     lock::{Hold, Lock, Place},
 };
 use crate::{
-    Birth, Command, Discipline, Full, Grant, Link, MAX_OWNERS, MAX_REQUESTS, MAX_TERM, Mode, Name,
-    News, Owner, Patience, Policy, Refusal, Release, Reply, RequestNo, Terms, Ticket, Unsound, Why,
-    policy::Party,
+    Birth, Command, Discipline, Full, MAX_OWNERS, MAX_REQUESTS, MAX_TERM, Mode, Name, News, Owner,
+    Patience, Policy, Refusal, Release, Reply, RequestNo, Terms, Ticket, Unsound, Why,
 };
 
 /// The last so many deadlocks and wounds are remembered for whoever asks why.
@@ -106,6 +102,12 @@ impl<P: Policy> State<P> {
     /// Who yields.
     pub fn policy(&self) -> &P {
         &self.policy
+    }
+
+    /// Whether grants carry tokens.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.fenced
     }
 
     /// The largest token given so far.
@@ -401,71 +403,5 @@ impl<P: Policy> State<P> {
             self.recent.pop_front();
         }
         self.recent.push_back(Trouble { owner, refusal });
-    }
-
-    /// What will be kept from everybody for a while when this owner expires.
-    pub(super) fn will_be_quiet(&self, owner: Owner) -> Vec<Name> {
-        let quiet = self.owners.get(&owner).filter(|standing| !standing.terms.delay.is_zero());
-        quiet.map(|standing| standing.held.iter().cloned().collect()).unwrap_or_default()
-    }
-
-    /// The terms of an owner, if it is known.
-    pub fn terms_of(&self, owner: Owner) -> Option<Terms> {
-        self.owners.get(&owner).map(|standing| standing.terms)
-    }
-
-    pub(super) fn party(&self, owner: Owner) -> Party {
-        Party { birth: self.owners[&owner].birth, owner }
-    }
-
-    pub(super) fn waiting_of(&self, ticket: Ticket) -> Option<&Waiting> {
-        match self.owners.get(&ticket.owner)?.requests.get(&ticket.request)? {
-            Request::Waits(waiting) => Some(waiting),
-            Request::Over(_) => None,
-        }
-    }
-
-    pub(super) fn patience_of(&self, ticket: Ticket) -> Option<Patience> {
-        self.waiting_of(ticket).map(|waiting| waiting.patience)
-    }
-
-    pub(super) fn owners(&self) -> impl Iterator<Item = Owner> {
-        self.owners.keys().copied()
-    }
-
-    pub(super) fn waits_of(&self, owner: Owner) -> impl Iterator<Item = (Ticket, &Waiting)> {
-        let requests = self.owners.get(&owner).into_iter().flat_map(|one| &one.requests);
-        requests.filter_map(move |(&request, what)| match what {
-            Request::Waits(waiting) => Some((Ticket { owner, request }, waiting)),
-            Request::Over(_) => None,
-        })
-    }
-
-    pub(super) fn waiting(&self) -> impl Iterator<Item = Ticket> {
-        self.owners().flat_map(|owner| self.waits_of(owner).map(|(ticket, _)| ticket))
-    }
-
-    pub(super) fn quiet_names(&self) -> impl Iterator<Item = Name> {
-        let quiet = self.locks.iter().filter(|(_, lock)| lock.quiet.is_some());
-        quiet.map(|(name, _)| name.clone())
-    }
-
-    pub(super) fn delay_of(&self, name: &Name) -> Option<Duration> {
-        self.locks.get(name)?.quiet
-    }
-
-    /// What an owner holds, by name.
-    pub fn held_by(&self, owner: Owner) -> impl Iterator<Item = Grant> {
-        let names = self.owners.get(&owner).into_iter().flat_map(|standing| &standing.held);
-        names.map(move |name| {
-            let hold = self.locks[name].hold_of(owner).expect("both tables say so");
-            Grant { name: name.clone(), mode: hold.mode, token: hold.token }
-        })
-    }
-
-    /// The youngest on a chain: who has lost least by starting again.
-    pub(super) fn youngest(&self, chain: &[Link]) -> Ticket {
-        let waiters = chain.iter().map(|link| link.waiter);
-        waiters.max_by_key(|ticket| self.party(ticket.owner)).expect("a chain has links")
     }
 }

@@ -1,3 +1,4 @@
 //! What the table of locks promises, tried.
 
+mod homes;
 mod table;
