@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     config::{FORWARD_PAUSE, WAITING, WAITING_BYTES},
-    item::{Item, Seq},
+    item::{Item, OVERHEAD, PIECE, PIECE_ROWS, Seq},
     message::{Answer, Duty, Forwarded, Ignored, NotNow, Rebuff, Refused, Reply, Request},
     sessions::Admission,
     state::{Covered, Outcome},
@@ -104,6 +104,11 @@ impl Primary {
 
     pub(super) fn held_bytes(&self) -> usize {
         self.stream.bytes() + self.waiting_bytes
+    }
+
+    /// Whether its backup has made no progress for too long.
+    pub(super) fn has_lost_backup(&self, now: Time) -> bool {
+        self.stream.is_lost(now, matches!(self.pair, Pair::Installing(_)))
     }
 
     /// The newest view that its backup spoke of, if that ended this primary's service.
@@ -244,6 +249,7 @@ impl Pb {
         if !primary.stream.ended(call) {
             return ignore(Ignored::LateAnswer, fx);
         }
+        primary.stream.learn(now, true);
         match answer {
             Ok(Forwarded { view, upto }) if view == self.view.number => {
                 if primary.stream.acknowledge(now, upto) == Told::Nonsense {
@@ -287,7 +293,9 @@ impl Pb {
         if !primary.stream.takes_piece() {
             return;
         }
-        let (piece, covered) = self.state.piece(covered);
+        let room = primary.stream.room();
+        let (bytes, rows) = (room.min(PIECE), PIECE_ROWS.min(room / OVERHEAD));
+        let (piece, covered) = self.state.piece_of(covered, bytes, rows);
         if covered == Covered::Whole && primary.stream.has_piece() {
             // From the last piece on everybody waits for the backup: not before it has shown that
             // it takes what comes. Or each try to reach one that is cut off would cost its clients

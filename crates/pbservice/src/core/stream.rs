@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use protocol::{CallId, Time};
 
 use crate::{
-    config::{BACKUP_PATIENCE, BATCH_BYTES, BATCH_ITEMS, QUEUE_BYTES, QUEUE_ITEMS, QUEUE_PIECES},
+    config::{
+        BACKUP_PATIENCE, BATCH_BYTES, BATCH_ITEMS, LEAST_BYTES, QUEUE_BYTES, QUEUE_ITEMS,
+        QUEUE_PIECES, QUICK, SLOW, patience,
+    },
     item::{Item, Seq},
 };
 
@@ -32,6 +35,11 @@ pub(super) struct Stream {
     /// Items of the queue that carry a part of the state.
     pieces: usize,
     call: Option<CallId>,
+    /// Bytes of the forward that is or was last under way, and when it left.
+    load: usize,
+    left: Time,
+    /// Bytes of the next one, or one item.
+    room: usize,
     /// The backup made progress then, or had everything until then.
     since: Time,
     /// Not before.
@@ -47,6 +55,9 @@ impl Stream {
             sent: 0,
             pieces: 0,
             call: None,
+            load: 0,
+            left: now,
+            room: LEAST_BYTES,
             since: now,
             pause: Time::ZERO,
         }
@@ -110,21 +121,27 @@ impl Stream {
 
     /// The next forward's first place and items, if there is anything to send.
     pub(super) fn batch(&mut self) -> Option<(Seq, Vec<Item>)> {
-        let mut bytes = 0;
-        let fits = |item: &&Item| {
-            let fits = bytes < BATCH_BYTES;
-            bytes += item.bytes();
-            fits
-        };
-        let items: Vec<Item> =
-            self.queue.iter().take(BATCH_ITEMS).take_while(fits).cloned().collect();
+        self.load = 0;
+        let mut items = Vec::new();
+        for item in self.queue.iter().take(BATCH_ITEMS) {
+            if self.load >= self.room {
+                break;
+            }
+            self.load += item.bytes();
+            items.push(item.clone());
+        }
         self.sent = items.len();
         (self.sent > 0).then(|| (Seq(self.acknowledged.0 + 1), items))
     }
 
+    /// Bytes that a piece of the state may have now.
+    pub(super) fn room(&self) -> usize {
+        self.room
+    }
+
     /// The forward left under this name.
-    pub(super) fn called(&mut self, call: CallId) {
-        self.call = Some(call);
+    pub(super) fn called(&mut self, now: Time, call: CallId) {
+        (self.call, self.left) = (Some(call), now);
     }
 
     /// Whether this was the forward under way. It is no more.
@@ -135,6 +152,18 @@ impl Stream {
             self.sent = 0;
         }
         ours
+    }
+
+    /// The forward that has just ended was answered, or was not. How long that took says how much
+    /// the next one may carry: a link is never given more than it can carry long before anybody's
+    /// patience ends. One that was not full says nothing of larger ones.
+    pub(super) fn learn(&mut self, now: Time, answered: bool) {
+        let took = now.since(self.left);
+        if took > SLOW {
+            self.room = (self.room / 2).max(LEAST_BYTES);
+        } else if answered && took <= QUICK && self.load >= self.room {
+            self.room = (self.room * 2).min(BATCH_BYTES);
+        }
     }
 
     /// The backup has everything up to `upto`.
@@ -152,8 +181,10 @@ impl Stream {
         Told::Fine
     }
 
-    /// Whether the backup has made no progress for too long.
-    pub(super) fn is_lost(&self, now: Time) -> bool {
-        !self.queue.is_empty() && now.since(self.since) > BACKUP_PATIENCE
+    /// Whether the backup has made no progress for too long. While nobody waits for it, as when it
+    /// is `installing`, a large value has the time that it needs on a slow link.
+    pub(super) fn is_lost(&self, now: Time, installing: bool) -> bool {
+        let patience = if installing { patience(self.load) } else { BACKUP_PATIENCE };
+        !self.queue.is_empty() && now.since(self.since) > patience
     }
 }

@@ -28,7 +28,7 @@ impl Pb {
     /// Does everything that is due.
     pub(super) fn wake(&mut self, now: Time, fx: &mut Effects<Self>) {
         let lost = match &self.part {
-            Part::Primary(primary) => primary.stream.is_lost(now),
+            Part::Primary(primary) => primary.has_lost_backup(now),
             Part::Idle | Part::Backup(_) => false,
         };
         let adopted: ViewNum = self.view.number;
@@ -54,7 +54,7 @@ impl Pb {
         let Some((first, items)) = primary.stream.batch() else { return };
         let forward = Forward { view: self.view.number, from, first, items };
         let call = fx.send_free(backup.member.node, forward);
-        primary.stream.called(call);
+        primary.stream.called(now, call);
     }
 
     /// A call came to nothing.
@@ -64,6 +64,7 @@ impl Pb {
         } else if let Part::Primary(primary) = &mut self.part
             && primary.stream.ended(call)
         {
+            primary.stream.learn(now, false);
             primary.stream.pause = now.plus(FORWARD_PAUSE);
         }
     }

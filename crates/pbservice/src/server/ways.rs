@@ -12,7 +12,8 @@ use viewservice::{Server, client::ViewWire};
 
 use super::PEER_SERVICE;
 use crate::{
-    config::BACKUP_PATIENCE,
+    config,
+    item::Item,
     message::{Forward, Forwarded, Rebuff, Reply, Request},
     service::PbPeerClient,
 };
@@ -36,8 +37,8 @@ impl Wire<Forward, Result<Forwarded, Rebuff>> for PeerWire {
 
 /// How long a backup's answer is waited for: as long as until the backup counts as lost. Whoever
 /// gave up earlier would only send the same bytes again.
-fn patience(_: &Forward) -> Duration {
-    BACKUP_PATIENCE
+fn patience(forward: &Forward) -> Duration {
+    config::patience(forward.items.iter().map(Item::bytes).sum())
 }
 
 /// Connections to whoever is backup.

@@ -69,7 +69,8 @@ impl Canon {
 }
 
 /// The fields that instants stand in.
-const KNOWN: [&str; 7] = ["next", "until", "pause", "since", "heard", "listening", "cooling"];
+const KNOWN: [&str; 8] =
+    ["next", "until", "pause", "since", "left", "heard", "listening", "cooling"];
 
 /// What an instant means to who remembers it.
 fn meaning(field: &str, at: Time, now: Time) -> u64 {
@@ -79,6 +80,8 @@ fn meaning(field: &str, at: Time, now: Time) -> u64 {
         // How long a backup has made no progress: too long, or not. Of the view service's own
         // it is the age of its view, which only people look at.
         "since" => u64::from(now.since(at) > BACKUP_PATIENCE),
+        // It decides how much the next forward may carry; in a small world that is enough.
+        "left" => 0,
         "heard" | "listening" if at <= now => millis(now.since(at)),
         "listening" => u64::MAX - millis(at.since(now)),
         "cooling" => millis(at.since(now)),
