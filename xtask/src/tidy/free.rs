@@ -9,7 +9,7 @@ use super::{Finding, Tree, code};
 type FreeWord = (&'static str, &'static str, &'static str);
 
 /// Every free word of the tower.
-const FREE: [FreeWord; 26] = [
+const FREE: [FreeWord; 27] = [
     ("paxos", "Accept", "proposing in one's own ballot needs no vote; the promise is durable"),
     ("paxos", "Beat", "it only denies that a higher ballot was promised"),
     ("paxos", "Fetch", "a question"),
@@ -35,6 +35,7 @@ const FREE: [FreeWord; 26] = [
     ("paxosrsm", "Taken", "a snapshot is durable before anybody hears of it"),
     ("pbservice", "Forward", "nobody is answered before both disks have it"),
     ("pbservice", "NotNow", "it claims nothing but that nothing was done"),
+    ("lockmgr", "NotNow", "it says that nothing was done, whatever is on disk"),
     ("pbservice", "Output", "it repeats the view service, or tells what was not done"),
 ];
 

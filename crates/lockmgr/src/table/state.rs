@@ -116,6 +116,11 @@ impl<P: Policy> State<P> {
         self.tokens
     }
 
+    /// For the planted bug of a home that forgets how far its tokens have come.
+    pub(crate) fn rewind_tokens(&mut self) {
+        self.tokens = 0;
+    }
+
     /// The last deadlocks and wounds, the oldest first.
     pub fn recent(&self) -> impl Iterator<Item = &Trouble> {
         self.recent.iter()

@@ -1,4 +1,11 @@
 //! What the table of locks promises, tried.
+#![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod desk;
+mod durable;
+mod golden;
 mod homes;
+mod recovery;
+mod scripts;
+mod service;
 mod table;

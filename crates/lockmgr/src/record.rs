@@ -1,0 +1,62 @@
+//! What the lock service must never forget.
+
+use protocol::codec;
+use serde::{Deserialize, Serialize};
+
+use crate::{Command, Rule, table::Piece};
+
+/// One line of its memory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Record {
+    /// The table is under this rule. Stands first, and before each checkpoint, which may be the
+    /// first thing that is left.
+    Born {
+        /// Who yields.
+        rule: Rule,
+    },
+    /// The table was told this.
+    Applied(Command),
+    /// A part of the table as it is at this place.
+    Piece(Piece),
+}
+
+/// Largest record on disk, in bytes: a checkpoint begins with the last 64 deadlocks, each with up
+/// to 64 names of 1 KiB. The largest request has 1024 names.
+pub const MAX_RECORD: u64 = 8 << 20;
+
+/// How records look in the log: a version byte, then the record.
+const VERSION: u8 = 1;
+
+/// A record that cannot be read back.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// Written by a version of this crate that is not known here.
+    #[error("a record of version {0}; this program reads version {VERSION}")]
+    Version(u8),
+    /// Its bytes mean nothing.
+    #[error(transparent)]
+    Malformed(#[from] codec::Malformed),
+}
+
+/// Adds the bytes of a record to `into`.
+///
+/// # Panics
+///
+/// If it is larger than [`MAX_RECORD`]: something beyond its limit was let in, our own bug.
+pub fn encode(record: &Record, into: &mut Vec<u8>) {
+    into.push(VERSION);
+    codec::encode_into(record, MAX_RECORD, into).expect("names and lists are within their limits");
+}
+
+/// The record that these bytes mean.
+///
+/// # Errors
+///
+/// If they mean none.
+pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
+    match bytes.split_first() {
+        Some((&VERSION, record)) => Ok(codec::decode(record, MAX_RECORD)?),
+        Some((&version, _)) => Err(RecordError::Version(version)),
+        None => Err(RecordError::Version(0)),
+    }
+}
