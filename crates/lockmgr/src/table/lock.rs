@@ -36,6 +36,11 @@ impl Place {
         let age = (order == Order::Age).then_some((party.birth, party.owner));
         Self { fresh: !upgrade, age, arrival }
     }
+
+    /// The how-manieth request of the table it was.
+    pub(super) fn arrival(self) -> u64 {
+        self.arrival
+    }
 }
 
 /// A request in a queue.
@@ -104,6 +109,11 @@ impl Lock {
         let hold = self.held.remove(&owner)?;
         self.modes[hold.mode as usize] -= 1;
         Some(hold)
+    }
+
+    /// Whether one more may hold it so, beside all who do.
+    pub(super) fn goes_with_holders(&self, mode: Mode) -> bool {
+        MODES.into_iter().all(|other| mode.goes_with(other) || self.modes[other as usize] == 0)
     }
 
     /// Whether no holder but `owner` itself is in the way of `mode`.

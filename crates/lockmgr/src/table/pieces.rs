@@ -9,7 +9,7 @@ use super::{
     lock::{Entry, Hold},
     state::{Phase, Request, Standing, State, Trouble, Waiting},
 };
-use crate::{Birth, Mode, Name, Owner, Policy, Reply, RequestNo, Terms, Ticket, Token};
+use crate::{Birth, Mode, Name, Owner, Patience, Policy, Reply, RequestNo, Terms, Ticket, Token};
 
 /// One piece carries at most so many holds.
 const HOLDS_A_PIECE: usize = 64;
@@ -20,13 +20,40 @@ pub struct Piece(Part);
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Part {
-    Begin { fenced: bool, opened: u64, arrivals: u64, tokens: u64, recent: Vec<Trouble> },
-    Owner { owner: Owner, birth: Birth, terms: Terms, phase: Phase, floor: RequestNo },
-    Holds { owner: Owner, holds: Vec<(Name, Mode, Option<Token>)> },
-    Waits { ticket: Ticket, waiting: Waiting },
-    Over { ticket: Ticket, reply: Reply },
-    Quiet { name: Name, delay: Duration },
-    End { owners: u64, waiting: u64, places: u64 },
+    Begin {
+        fenced: bool,
+        opened: u64,
+        arrivals: u64,
+        tokens: u64,
+        recent: Vec<Trouble>,
+    },
+    Owner {
+        owner: Owner,
+        birth: Birth,
+        terms: Terms,
+        phase: Phase,
+        floor: RequestNo,
+    },
+    Holds {
+        owner: Owner,
+        holds: Vec<(Name, Mode, Option<Token>)>,
+    },
+    Waits {
+        ticket: Ticket,
+        waiting: Waiting,
+    },
+    Over {
+        ticket: Ticket,
+        reply: Reply,
+    },
+    Quiet {
+        name: Name,
+        delay: Duration,
+    },
+    /// And so many came before.
+    End {
+        parts: u64,
+    },
 }
 
 /// Pieces that do not make a state.
@@ -43,19 +70,20 @@ impl<P: Policy> State<P> {
         let quiet = self.locks.iter().filter_map(|(name, lock)| {
             Some(Part::Quiet { name: name.clone(), delay: lock.quiet? })
         });
-        let end = Part::End {
-            owners: self.owners.len() as u64,
-            waiting: self.waiting as u64,
-            places: self.places as u64,
-        };
         let owners = self.owners.iter().flat_map(|(&owner, one)| self.parts_of(owner, one));
-        let parts = std::iter::once(begin).chain(owners).chain(quiet);
-        parts.chain(std::iter::once(end)).map(Piece)
+        let mut parts = 0;
+        let counted = std::iter::once(begin).chain(owners).chain(quiet).map(Some);
+        let all = counted.chain(std::iter::once(None)).map(move |part| {
+            let part = part.unwrap_or(Part::End { parts });
+            parts += 1;
+            Piece(part)
+        });
+        all
     }
 
     fn parts_of(&self, owner: Owner, standing: &Standing) -> impl Iterator<Item = Part> {
-        let Standing { birth, terms, phase, floor, .. } = standing.clone();
-        let first = Part::Owner { owner, birth, terms, phase, floor };
+        let Standing { birth, terms, ref phase, floor, .. } = *standing;
+        let first = Part::Owner { owner, birth, terms, phase: phase.clone(), floor };
         let holds: Vec<_> =
             self.held_by(owner).map(|one| (one.name, one.mode, one.token)).collect();
         let holds: Vec<_> = holds
@@ -77,13 +105,14 @@ impl<P: Policy> State<P> {
 #[derive(Clone, Debug)]
 pub struct Rebuilt<P: Policy> {
     state: State<P>,
-    begun: bool,
+    /// How many pieces it took.
+    parts: u64,
 }
 
 impl<P: Policy> Rebuilt<P> {
     /// Nothing yet. The policy is not in the pieces: it is the table's, for all its life.
     pub fn new(policy: P) -> Self {
-        Self { state: State::new(policy, false), begun: false }
+        Self { state: State::new(policy, false), parts: 0 }
     }
 
     /// Takes the next piece; returns the state with the last one.
@@ -93,17 +122,20 @@ impl<P: Policy> Rebuilt<P> {
     /// If the piece does not fit to those before it.
     pub fn take(&mut self, piece: Piece) -> Result<Option<State<P>>, Torn> {
         let Piece(part) = piece;
-        if matches!(part, Part::Begin { .. }) == self.begun {
+        if matches!(part, Part::Begin { .. }) != (self.parts == 0) {
             return Err(Torn("a first part stands first, and only there"));
         }
+        self.parts += 1;
         match part {
             Part::Begin { fenced, opened, arrivals, tokens, recent } => {
-                self.begun = true;
                 let recent = recent.into();
                 self.state =
                     State { fenced, opened, arrivals, tokens, recent, ..self.state.clone() };
             }
             Part::Owner { owner, birth, terms, phase, floor } => {
+                if owner.number == 0 && owner.client > self.state.opened {
+                    return Err(Torn("a session that was never opened"));
+                }
                 let (held, requests) = (Names::new(), BTreeMap::new());
                 let standing = Standing { birth, terms, phase, held, requests, floor };
                 if self.state.owners.insert(owner, standing).is_some() {
@@ -120,7 +152,7 @@ impl<P: Policy> Rebuilt<P> {
             Part::Quiet { name, delay } => {
                 self.state.locks.entry(name).or_default().quiet = Some(delay);
             }
-            Part::End { owners, waiting, places } => return self.end(owners, waiting, places),
+            Part::End { parts } => return self.end(parts),
         }
         Ok(None)
     }
@@ -136,26 +168,42 @@ impl<P: Policy> Rebuilt<P> {
         mode: Mode,
         token: Option<Token>,
     ) -> Result<(), Torn> {
+        if token.is_some_and(|Token(token)| token > self.state.tokens) {
+            return Err(Torn("a token that was never given"));
+        }
         let standing = self.standing(owner)?;
         let birth = standing.birth;
-        standing.held.insert(name.clone());
+        if !standing.held.insert(name.clone()) {
+            return Err(Torn("a name held twice by one owner"));
+        }
         let lock = self.state.locks.entry(name.clone()).or_default();
-        let alone = lock.holders().all(|(_, hold)| mode.goes_with(hold.mode));
-        if !alone || !lock.hold(owner, Hold { mode, token, birth }) {
+        if !lock.goes_with_holders(mode) {
             return Err(Torn("a name held by two that do not go together"));
         }
+        lock.hold(owner, Hold { mode, token, birth });
         self.state.places += 1;
         Ok(())
     }
 
     fn wait(&mut self, ticket: Ticket, waiting: Waiting) -> Result<(), Torn> {
         let birth = self.standing(ticket.owner)?.birth;
-        if waiting.wants.is_empty() {
-            return Err(Torn("a request that waits for nothing"));
+        if waiting.wants.is_empty() || waiting.patience == Patience::Try {
+            return Err(Torn("a request that cannot wait"));
+        }
+        let mut names: Names = waiting.wants.iter().map(|(name, ..)| name.clone()).collect();
+        let others = self.state.waits_of(ticket.owner);
+        let twice = others
+            .flat_map(|(_, other)| &other.wants)
+            .any(|(name, ..)| !names.insert(name.clone()));
+        if twice || names.len() < waiting.wants.len() {
+            return Err(Torn("a name that one owner waits for twice"));
         }
         self.state.waiting += 1;
         self.state.places += waiting.wants.len();
         for (name, mode, place) in &waiting.wants {
+            if place.arrival() > self.state.arrivals {
+                return Err(Torn("a place that was never given"));
+            }
             let entry = Entry { ticket, birth, mode: *mode };
             let queue = &mut self.state.locks.entry(name.clone()).or_default().queue;
             if queue.insert(*place, entry).is_some() {
@@ -173,11 +221,11 @@ impl<P: Policy> Rebuilt<P> {
         }
     }
 
-    fn end(&mut self, owners: u64, waiting: u64, places: u64) -> Result<Option<State<P>>, Torn> {
-        let state = std::mem::replace(self, Self::new(self.state.policy.clone())).state;
-        let here = (state.owners.len() as u64, state.waiting as u64, state.places as u64);
-        if here == (owners, waiting, places) {
-            Ok(Some(state))
+    fn end(&mut self, parts: u64) -> Result<Option<State<P>>, Torn> {
+        let rebuilt = std::mem::replace(self, Self::new(self.state.policy.clone()));
+        // The last part counts those before it.
+        if rebuilt.parts == parts + 1 {
+            Ok(Some(rebuilt.state))
         } else {
             Err(Torn("parts are missing"))
         }

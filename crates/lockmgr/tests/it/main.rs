@@ -9,3 +9,4 @@ mod recovery;
 mod scripts;
 mod service;
 mod table;
+mod torn;
