@@ -73,12 +73,11 @@ impl<P: Policy> State<P> {
         let owners = self.owners.iter().flat_map(|(&owner, one)| self.parts_of(owner, one));
         let mut parts = 0;
         let counted = std::iter::once(begin).chain(owners).chain(quiet).map(Some);
-        let all = counted.chain(std::iter::once(None)).map(move |part| {
+        counted.chain(std::iter::once(None)).map(move |part| {
             let part = part.unwrap_or(Part::End { parts });
             parts += 1;
             Piece(part)
-        });
-        all
+        })
     }
 
     fn parts_of(&self, owner: Owner, standing: &Standing) -> impl Iterator<Item = Part> {
