@@ -10,8 +10,10 @@ use std::time::Duration;
 use crate::{Command, Name, News, Owner, Refusal, Reply, Rule, table::LockView};
 
 mod memory;
+mod model;
 mod order;
 mod policies;
+mod random;
 mod requests;
 mod restless;
 mod scene;
@@ -19,6 +21,7 @@ mod time;
 
 pub use memory::Memory;
 pub use order::limits;
+pub use random::{Walked, random};
 pub use restless::Restless;
 pub use scene::{PATIENCE, Scene};
 

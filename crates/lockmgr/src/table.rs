@@ -102,8 +102,15 @@ impl<P: Policy> Table<P> {
             }
             Touched::Ticket(ticket) => {
                 self.clocks.renew(&self.state, ticket.owner, now);
-                if reply == Reply::Waiting {
-                    self.clocks.wait(&self.state, ticket, now);
+                match reply {
+                    Reply::Waiting => self.clocks.wait(&self.state, ticket, now),
+                    // What is had at once can close a circle that nobody else would look for.
+                    Reply::Granted(_) if self.state.waiting > 0 => {
+                        for (other, _) in self.state.waits_of(ticket.owner) {
+                            self.clocks.search_later(&self.state, other, now);
+                        }
+                    }
+                    _ => {}
                 }
             }
             Touched::Gone(owner) => self.clocks.leave(owner),

@@ -162,6 +162,19 @@ impl Clocks {
         }
     }
 
+    /// Somebody may wait for this request's owner that did not before: a request that has looked
+    /// looks once more, after as long as the first time.
+    pub(super) fn search_later<P: Policy>(&mut self, state: &State<P>, ticket: Ticket, now: Time) {
+        if let Some(waits) = self.waits.get_mut(&ticket)
+            && let Some(after) = state.policy().search_after()
+            && waits.search.is_some_and(|search| search <= now)
+        {
+            let search = now.plus(after);
+            waits.search = Some(search);
+            self.alarms.insert((search, Alarm::Search(ticket)));
+        }
+    }
+
     pub(super) fn over(&mut self, ticket: Ticket) {
         if let Some(waits) = self.waits.remove(&ticket) {
             self.alarms.remove(&(waits.until, Alarm::Wait(ticket)));

@@ -43,7 +43,8 @@ impl<P: Policy> State<P> {
             Some(Phase::Aborted(refusal)) => return Err(refusal.clone()),
             Some(Phase::Shrinking) if matches!(before, Ok(None)) => {
                 let refusal = Refusal::Shrinking(owner);
-                self.abort(owner, &refusal, news);
+                let freed = self.abort(owner, &refusal, news);
+                self.pass(freed, news);
                 return Err(refusal);
             }
             Some(Phase::Pinned) if matches!(before, Ok(None)) => {
@@ -54,17 +55,24 @@ impl<P: Policy> State<P> {
         if let Some(before) = before? {
             return Ok(before);
         }
-        self.check(owner, &wants, patience)?;
+        if let Err(refusal) = self.check(owner, &wants, patience) {
+            // An answer like any other: the same request may still be under way a second time.
+            self.over(ticket, Reply::Refused(refusal.clone()));
+            return Err(refusal);
+        }
         self.arrivals += 1;
         let wants = self.placed(owner, wants);
-        let Some((name, blocker)) = self.first_in_the_way(owner, &wants) else {
-            return Ok(Reply::Granted(self.give(ticket, &wants)));
+        let kept = self.first_in_the_way(owner, &wants);
+        // Who gets it at once may still be in the way of some that wait already, and that the
+        // policy does not let wait for it.
+        let aside = self.kept_back_by(owner, &wants).into_iter().next();
+        let refusal = match (kept, aside) {
+            (None, None) => return Ok(Reply::Granted(self.give(ticket, &wants))),
+            (Some((name, Some(blocker))), _) => Refusal::Taken { name, by: blocker.party.owner },
+            (Some((name, None)), _) => Refusal::Quiet(name),
+            (None, Some((name, other, _))) => Refusal::Taken { name, by: other.owner },
         };
         if patience == Patience::Try {
-            let refusal = match blocker {
-                Some(blocker) => Refusal::Taken { name, by: blocker.party.owner },
-                None => Refusal::Quiet(name),
-            };
             let reply = Reply::Refused(refusal);
             self.over(ticket, reply.clone());
             return Ok(reply);
@@ -142,12 +150,9 @@ impl<P: Policy> State<P> {
         wants.iter().find_map(|(name, mode, place)| {
             let lock = self.locks.get(name)?;
             let mode = lock.together(owner, *mode);
-            // Who holds it so already needs nobody's leave.
-            if lock.hold_of(owner).is_some_and(|hold| hold.mode == mode) {
-                return None;
-            }
             let blocker = lock.blockers(owner, mode, *place).next();
-            let kept = blocker.is_some() || !lock.is_free_for(owner, mode);
+            let kept =
+                blocker.is_some() || !lock.has(owner, mode) && !lock.is_free_for(owner, mode);
             kept.then(|| (name.clone(), blocker))
         })
     }
@@ -197,41 +202,45 @@ impl<P: Policy> State<P> {
         standing.requests.insert(ticket.request, Request::Waits(waiting));
     }
 
-    /// A request has joined its queues: the policy judges each pair that came about by it, the
-    /// newcomer's own first, since who is refused is in nobody's way.
+    /// A request has joined its queues: the policy judges each pair that came about by it. First
+    /// whether the newcomer yields, since who yields is in nobody's way; then who yields to it; and
+    /// only then is anything granted.
     fn meet(&mut self, ticket: Ticket, news: &mut Vec<News>) {
         if !self.policy.judges() {
             return;
         }
+        let owner = ticket.owner;
+        let wants = self.waiting_of(ticket).expect("it was queued").wants.clone();
+        let before = self.in_the_way_of(owner, &wants);
+        let behind = self.kept_back_by(owner, &wants);
         let mut freed = Names::new();
-        let mut wounds: Vec<(Ticket, Owner, Name)> = Vec::new();
-        for (name, blocker, verdict) in self.in_the_way_of(ticket) {
-            if verdict == Verdict::Die {
-                let refusal = self.why_it_dies(name, blocker);
-                self.refuse(ticket, refusal, &mut freed, news);
-                self.pass(freed, news);
-                return;
+        let dies = before.iter().find(|(.., verdict)| *verdict == Verdict::Die);
+        let wounded = behind.iter().find(|(.., verdict)| *verdict == Verdict::Wound);
+        if let Some((name, blocker, _)) = dies {
+            let refusal = self.why_it_dies(name.clone(), blocker.party.owner);
+            self.refuse(ticket, refusal, &mut freed, news);
+        } else if let Some((name, other, _)) = wounded {
+            let refusal = Refusal::Wounded { name: name.clone(), by: other.owner };
+            self.wound(owner, refusal, &mut freed, news);
+        } else {
+            for (name, blocker, _) in before {
+                let refusal = Refusal::Wounded { name, by: owner };
+                self.wound(blocker.party.owner, refusal, &mut freed, news);
             }
-            wounds.push((ticket, blocker.party.owner, name));
-        }
-        for (name, other, verdict) in self.kept_back_by(ticket) {
-            if verdict == Verdict::Wound {
-                wounds.push((other, ticket.owner, name));
-            } else if self.waiting_of(other).is_some() {
-                let refusal = Refusal::Died { name, by: ticket.owner };
-                self.refuse(other, refusal, &mut freed, news);
+            for (name, other, _) in behind {
+                if self.waiting_of(other).is_some() {
+                    let refusal = self.why_it_dies(name, owner);
+                    self.refuse(other, refusal, &mut freed, news);
+                }
             }
-        }
-        for (by, victim, name) in wounds {
-            if self.waiting_of(by).is_some() {
-                self.wound(victim, Refusal::Wounded { name, by: by.owner }, news);
+            if self.first_in_the_way(owner, &wants).is_none() {
+                freed.extend(wants.into_iter().map(|(name, ..)| name));
             }
         }
         self.pass(freed, news);
     }
 
-    fn why_it_dies(&self, name: Name, blocker: Blocker) -> Refusal {
-        let by = blocker.party.owner;
+    fn why_it_dies(&self, name: Name, by: Owner) -> Refusal {
         match self.policy.order() {
             Order::Age => Refusal::Died { name, by },
             Order::Arrival => Refusal::Taken { name, by },
@@ -239,24 +248,26 @@ impl<P: Policy> State<P> {
     }
 
     /// Takes everything from an owner, unless it cannot yield or has yielded already.
-    fn wound(&mut self, victim: Owner, refusal: Refusal, news: &mut Vec<News>) {
+    fn wound(&mut self, victim: Owner, refusal: Refusal, freed: &mut Names, news: &mut Vec<News>) {
         let Some(standing) = self.owners.get(&victim) else { return };
         let idle = standing.held.is_empty() && self.waits_of(victim).next().is_none();
         if idle || matches!(standing.phase, Phase::Pinned | Phase::Aborted(_)) {
             return;
         }
         self.remember(victim, refusal.clone());
-        self.abort(victim, &refusal, news);
+        freed.append(&mut self.abort(victim, &refusal, news));
     }
 
-    /// Who is in a request's way and must not be waited for.
-    fn in_the_way_of(&self, ticket: Ticket) -> Vec<(Name, Blocker, Verdict)> {
-        let me = self.party(ticket.owner);
+    /// Who is in the way of these wants and must not be waited for.
+    fn in_the_way_of(
+        &self,
+        owner: Owner,
+        wants: &[(Name, Mode, Place)],
+    ) -> Vec<(Name, Blocker, Verdict)> {
+        let me = self.party(owner);
         let mut judged = Vec::new();
-        for (name, mode, place) in self.wants_of(ticket) {
-            let lock = &self.locks[name];
-            let mode = lock.together(ticket.owner, *mode);
-            for blocker in lock.blockers(ticket.owner, mode, *place) {
+        for (name, mode, place) in wants {
+            for blocker in self.locks[name].blockers(owner, *mode, *place) {
                 match self.policy.meets(me, blocker.party) {
                     Verdict::Wait => {}
                     verdict => judged.push((name.clone(), blocker, verdict)),
@@ -266,12 +277,21 @@ impl<P: Policy> State<P> {
         judged
     }
 
-    /// In whose way a request is that must not wait for it.
-    fn kept_back_by(&self, ticket: Ticket) -> Vec<(Name, Ticket, Verdict)> {
-        let me = self.party(ticket.owner);
+    /// In whose way these wants are, of those that must not wait for them.
+    fn kept_back_by(
+        &self,
+        owner: Owner,
+        wants: &[(Name, Mode, Place)],
+    ) -> Vec<(Name, Ticket, Verdict)> {
         let mut judged = Vec::new();
-        for (name, mode, place) in self.wants_of(ticket) {
-            for entry in self.locks[name].kept_back(*place, *mode) {
+        if !self.policy.judges() {
+            return judged;
+        }
+        let me = self.party(owner);
+        for (name, mode, place) in wants {
+            let behind =
+                self.locks.get(name).into_iter().flat_map(|it| it.kept_back(*place, *mode));
+            for entry in behind {
                 match self.policy.meets(entry.party(), me) {
                     Verdict::Wait => {}
                     verdict => judged.push((name.clone(), entry.ticket, verdict)),
@@ -279,10 +299,6 @@ impl<P: Policy> State<P> {
             }
         }
         judged
-    }
-
-    fn wants_of(&self, ticket: Ticket) -> &[(Name, Mode, Place)] {
-        self.waiting_of(ticket).map_or(&[], |waiting| &waiting.wants)
     }
 
     /// Grants whatever can be granted now that something has changed about these names: each queue

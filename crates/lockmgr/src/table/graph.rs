@@ -53,18 +53,21 @@ impl<P: Policy> State<P> {
         edges
     }
 
-    /// The shortest circle that `ticket` is part of, beginning with it: each link's blocker is the
-    /// next link's waiter, the last one's blocker is the first one's waiter. Of any circle the last
-    /// request to join finds it, so it is enough that each looks for itself.
+    /// The shortest circle that the owner of `ticket` is part of, beginning with one of its requests:
+    /// each link's blocker is the next link's waiter, the last one's blocker is the first one's
+    /// waiter. An owner may wait for several things, and a request that puts itself before others
+    /// may close a circle that goes on through another request of the same owner; so all of them
+    /// are followed. Of any circle the last owner to join finds it, and it is enough that each looks
+    /// for itself.
     pub fn circle(&self, ticket: Ticket) -> Option<Vec<Link>> {
         // By which edge each owner was reached.
         let mut came: BTreeMap<Owner, Link> = BTreeMap::new();
         let mut looked = Looked::new();
-        let mut next = VecDeque::from([ticket]);
+        let mut next: VecDeque<_> = self.waits_of(ticket.owner).map(|(one, _)| one).collect();
         while let Some(waiter) = next.pop_front() {
             for edge in self.edges_since(waiter, &mut looked) {
                 if edge.blocker == ticket.owner {
-                    return Some(way_back(ticket, &came, edge));
+                    return Some(way_back(ticket.owner, &came, edge));
                 }
                 if came.contains_key(&edge.blocker) {
                     continue;
@@ -82,9 +85,9 @@ impl<P: Policy> State<P> {
 }
 
 /// From the edge that closed the circle back to where it began.
-fn way_back(ticket: Ticket, came: &BTreeMap<Owner, Link>, last: Link) -> Vec<Link> {
+fn way_back(owner: Owner, came: &BTreeMap<Owner, Link>, last: Link) -> Vec<Link> {
     let mut chain = vec![last];
-    while let Some(link) = chain.last().filter(|link| link.waiter != ticket) {
+    while let Some(link) = chain.last().filter(|link| link.waiter.owner != owner) {
         let before = came[&link.waiter.owner].clone();
         chain.push(before);
     }

@@ -130,6 +130,11 @@ impl Lock {
         })
     }
 
+    /// Whether `owner` holds this much already: it needs nobody's leave then, whoever waits.
+    pub(super) fn has(&self, owner: Owner, mode: Mode) -> bool {
+        self.held.get(&owner).is_some_and(|hold| hold.mode == mode)
+    }
+
     /// All in the way of `owner` at `place`: first who holds it, then who comes before it.
     pub(super) fn blockers(
         &self,
@@ -148,10 +153,11 @@ impl Lock {
         mode: Mode,
         place: Place,
     ) -> impl Iterator<Item = Blocker> {
-        let crowd = since.is_none() && !self.is_free_for(owner, mode);
+        let has = self.has(owner, mode);
+        let crowd = since.is_none() && !has && !self.is_free_for(owner, mode);
         let crowd = crowd.then(|| self.held.iter());
         let since = since.map_or(Bound::Unbounded, Bound::Included);
-        let empty = matches!(since, Bound::Included(since) if since >= place);
+        let empty = has || matches!(since, Bound::Included(since) if since >= place);
         let queue = (!empty).then(|| self.queue.range((since, Bound::Excluded(place))));
         let holders = crowd.into_iter().flatten().map(|(&owner, hold)| {
             let party = Party { birth: hold.birth, owner };
@@ -172,7 +178,9 @@ impl Lock {
 
     /// All in whose way a request at `place` is, because it comes before them.
     pub(super) fn kept_back(&self, place: Place, mode: Mode) -> impl Iterator<Item = &Entry> {
-        let behind = self.queue.range(place..).filter(move |(at, _)| **at != place);
-        behind.map(|(_, entry)| entry).filter(move |entry| !mode.goes_with(entry.mode))
+        let behind = self.queue.range((Bound::Excluded(place), Bound::Unbounded));
+        behind.map(|(_, entry)| entry).filter(move |entry| {
+            !mode.goes_with(entry.mode) && !self.has(entry.ticket.owner, entry.mode)
+        })
     }
 }

@@ -32,7 +32,8 @@ impl<P: Policy> State<P> {
         self.waiting_of(ticket).map(|waiting| waiting.patience)
     }
 
-    pub(super) fn owners(&self) -> impl Iterator<Item = Owner> {
+    /// All owners.
+    pub fn owners(&self) -> impl Iterator<Item = Owner> {
         self.owners.keys().copied()
     }
 
@@ -44,7 +45,14 @@ impl<P: Policy> State<P> {
         })
     }
 
-    pub(super) fn waiting(&self) -> impl Iterator<Item = Ticket> {
+    /// How many names are held or wanted, each once for each hold and each request.
+    #[must_use]
+    pub fn places(&self) -> usize {
+        self.places
+    }
+
+    /// All requests that wait.
+    pub fn waiting(&self) -> impl Iterator<Item = Ticket> {
         self.owners().flat_map(|owner| self.waits_of(owner).map(|(ticket, _)| ticket))
     }
 

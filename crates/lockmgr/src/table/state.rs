@@ -236,9 +236,17 @@ impl<P: Policy> State<P> {
         }
         let hold = self.locks.get(name).and_then(|lock| lock.hold_of(owner));
         let theirs = hold.is_some_and(|hold| token.is_none() || hold.token == *token);
+        let wanted = |waiting: &Waiting| waiting.wants.iter().any(|(it, ..)| it == name);
+        let waits = self.waiting > 0 && self.waits_of(owner).any(|(_, waiting)| wanted(waiting));
         let standing = self.owners.get_mut(&owner).expect("seen above");
-        if !theirs || standing.phase == Phase::Pinned {
-            let reply = Reply::Refused(Refusal::NotHeld(name.clone()));
+        let refusal = if !theirs || standing.phase == Phase::Pinned {
+            Some(Refusal::NotHeld(name.clone()))
+        } else {
+            // It stands before others because of what it holds.
+            waits.then(|| Refusal::Waits(name.clone()))
+        };
+        if let Some(refusal) = refusal {
+            let reply = Reply::Refused(refusal);
             standing.requests.insert(ticket.request, Request::Over(reply.clone()));
             return Ok(reply);
         }
@@ -265,7 +273,8 @@ impl<P: Policy> State<P> {
                 if let Refusal::Deadlock(_) = refusal {
                     self.remember(ticket.owner, refusal.clone());
                     if two_phase {
-                        self.abort(ticket.owner, &refusal, news);
+                        let freed = self.abort(ticket.owner, &refusal, news);
+                        self.pass(freed, news);
                         return Reply::Done;
                     }
                 }
@@ -297,15 +306,15 @@ impl<P: Policy> State<P> {
     }
 
     /// Takes all that an owner has. A transaction stays until it leaves, so that it hears why; a
-    /// session goes on.
-    pub(super) fn abort(&mut self, owner: Owner, refusal: &Refusal, news: &mut Vec<News>) {
+    /// session goes on. Returns the names that others may now have.
+    pub(super) fn abort(&mut self, owner: Owner, refusal: &Refusal, news: &mut Vec<News>) -> Names {
         let freed = self.strip(owner, refusal, news);
         let standing = self.owners.get_mut(&owner).expect("it was stripped");
         if standing.terms.discipline == Discipline::TwoPhase {
             standing.phase = Phase::Aborted(refusal.clone());
         }
         news.push(News::Lost(owner, refusal.clone()));
-        self.pass(freed, news);
+        freed
     }
 
     fn leave(&mut self, owner: Owner, refusal: Refusal, news: &mut Vec<News>) -> Reply {
