@@ -2,10 +2,32 @@
 
 use std::time::Duration;
 
-use super::state::{Request, State, Waiting};
+use super::state::{Request, State, Trouble, Waiting};
 use crate::{Grant, Link, Name, Owner, Patience, Policy, Terms, Ticket, policy::Party};
 
 impl<P: Policy> State<P> {
+    /// Whether grants carry tokens.
+    #[must_use]
+    pub fn is_fenced(&self) -> bool {
+        self.fenced
+    }
+
+    /// The largest token given so far.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.tokens
+    }
+
+    /// For the planted bug of a home that forgets how far its tokens have come.
+    pub(crate) fn rewind_tokens(&mut self) {
+        self.tokens = 0;
+    }
+
+    /// The last deadlocks and wounds, the oldest first.
+    pub fn recent(&self) -> impl Iterator<Item = &Trouble> {
+        self.recent.iter()
+    }
+
     /// What will be kept from everybody for a while when this owner expires.
     pub(super) fn will_be_quiet(&self, owner: Owner) -> Vec<Name> {
         let quiet = self.owners.get(&owner).filter(|standing| !standing.terms.delay.is_zero());

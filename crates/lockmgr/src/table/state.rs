@@ -104,28 +104,6 @@ impl<P: Policy> State<P> {
         &self.policy
     }
 
-    /// Whether grants carry tokens.
-    #[must_use]
-    pub fn is_fenced(&self) -> bool {
-        self.fenced
-    }
-
-    /// The largest token given so far.
-    #[must_use]
-    pub fn tokens(&self) -> u64 {
-        self.tokens
-    }
-
-    /// For the planted bug of a home that forgets how far its tokens have come.
-    pub(crate) fn rewind_tokens(&mut self) {
-        self.tokens = 0;
-    }
-
-    /// The last deadlocks and wounds, the oldest first.
-    pub fn recent(&self) -> impl Iterator<Item = &Trouble> {
-        self.recent.iter()
-    }
-
     /// Applies one command. Total: whatever a command says, the answer is a reply.
     pub fn apply(&mut self, command: Command, news: &mut Vec<News>) -> Reply {
         let reply = match command {
