@@ -65,7 +65,11 @@ impl<P: Policy> State<P> {
         let mut looked = Looked::new();
         let mut next: VecDeque<_> = self.waits_of(ticket.owner).map(|(one, _)| one).collect();
         while let Some(waiter) = next.pop_front() {
-            for edge in self.edges_since(waiter, &mut looked) {
+            // What was seen from where the search began leaves out whom it is about.
+            let mut fresh = Looked::new();
+            let own = waiter.owner == ticket.owner;
+            let edges = self.edges_since(waiter, if own { &mut fresh } else { &mut looked });
+            for edge in edges {
                 if edge.blocker == ticket.owner {
                     return Some(way_back(ticket.owner, &came, edge));
                 }

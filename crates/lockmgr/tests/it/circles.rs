@@ -92,6 +92,23 @@ fn a_circle_through_another_request_of_the_same_owner_is_found() {
     assert_eq!((*victim, chain.len()), (both, 2), "{chain:?}");
 }
 
+/// Two hold a name and want all of it. The first has looked long before the second asks.
+#[test]
+fn a_circle_of_two_that_want_more_is_found_by_the_second() {
+    let (mut scene, [a, b]) = scene(Rule::Detect);
+    scene.take(a, "k", S);
+    scene.take(b, "k", S);
+    let first = scene.queue(a, "k", X);
+    scene.home.pass(SEARCH_AFTER);
+    let second = scene.queue(b, "k", X);
+    scene.home.pass(SEARCH_AFTER);
+    let news = scene.home.news();
+    let [News::Refused(victim, Refusal::Deadlock(chain))] = &news[..] else { panic!("{news:?}") };
+    assert_eq!((*victim, chain.len()), (second, 2), "{chain:?}");
+    assert_eq!(scene.release(b, "k"), Reply::Released);
+    assert_eq!(scene.granted(), [first]);
+}
+
 /// Who holds a name as it wants it waits for nobody there, though others stand before it.
 #[test]
 fn what_is_held_is_not_waited_for() {

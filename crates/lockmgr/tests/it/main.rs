@@ -6,6 +6,7 @@ mod desk;
 mod durable;
 mod golden;
 mod homes;
+mod interleavings;
 mod lives;
 mod recovery;
 mod scripts;
