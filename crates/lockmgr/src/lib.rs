@@ -57,8 +57,11 @@
 //! # Reading order
 //!
 //! [`mode`], [`noun`], [`command`], [`policy`], [`table`]; then the lock server: [`message`],
-//! [`record`], [`core`](mod@core); [`suite`] is the proof.
+//! [`record`], [`core`](mod@core), [`clerk`], [`service`], [`server`], [`client`]; [`suite`] is the
+//! proof.
 
+pub mod clerk;
+pub mod client;
 pub mod command;
 pub mod core;
 pub mod message;
@@ -66,9 +69,13 @@ pub mod mode;
 pub mod noun;
 pub mod policy;
 pub mod record;
+pub mod server;
+pub mod service;
 pub mod suite;
 pub mod table;
 
+pub use clerk::{Clerk, Loss};
+pub use client::{Connections, Error, Session};
 pub use command::{
     Acquire, Command, Discipline, Full, Grant, Link, MAX_CHAIN, MAX_HOLDS, MAX_OWNERS,
     MAX_REQUESTS, MAX_TERM, MAX_WAITING, News, Patience, Refusal, Release, Reply, Terms, Unsound,
@@ -80,4 +87,5 @@ pub use mode::Mode;
 pub use noun::{Birth, MAX_NAME, MAX_WANTS, Name, Owner, RequestNo, Ticket, Token, Want};
 pub use policy::{Policy, Rule};
 pub use record::Record;
+pub use server::{Home, SERVICE_NODE, Service, Storage};
 pub use table::{State, Table, View};

@@ -24,12 +24,18 @@ pub enum Record {
 /// to 64 names of 1 KiB. The largest request has 1024 names.
 pub const MAX_RECORD: u64 = 8 << 20;
 
-/// How records look in the log: a version byte, then the record.
+/// How records look in the log: a letter that no other kind of node writes, a version byte, then the
+/// record. Records of two kinds of nodes may have the same bytes but for that, and a directory must
+/// not be taken for one of another kind.
+const KIND: u8 = b'L';
 const VERSION: u8 = 1;
 
 /// A record that cannot be read back.
 #[derive(Debug, thiserror::Error)]
 pub enum RecordError {
+    /// Written by somebody else.
+    #[error("a record that is not a lock service's")]
+    Foreign,
     /// Written by a version of this crate that is not known here.
     #[error("a record of version {0}; this program reads version {VERSION}")]
     Version(u8),
@@ -44,7 +50,7 @@ pub enum RecordError {
 ///
 /// If it is larger than [`MAX_RECORD`]: something beyond its limit was let in, our own bug.
 pub fn encode(record: &Record, into: &mut Vec<u8>) {
-    into.push(VERSION);
+    into.extend([KIND, VERSION]);
     codec::encode_into(record, MAX_RECORD, into).expect("names and lists are within their limits");
 }
 
@@ -54,9 +60,9 @@ pub fn encode(record: &Record, into: &mut Vec<u8>) {
 ///
 /// If they mean none.
 pub fn decode(bytes: &[u8]) -> Result<Record, RecordError> {
-    match bytes.split_first() {
-        Some((&VERSION, record)) => Ok(codec::decode(record, MAX_RECORD)?),
-        Some((&version, _)) => Err(RecordError::Version(version)),
-        None => Err(RecordError::Version(0)),
+    match bytes {
+        [KIND, VERSION, record @ ..] => Ok(codec::decode(record, MAX_RECORD)?),
+        [KIND, version, ..] => Err(RecordError::Version(*version)),
+        _ => Err(RecordError::Foreign),
     }
 }

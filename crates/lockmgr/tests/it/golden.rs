@@ -94,7 +94,7 @@ fn bytes_of(record: &Record) -> Vec<u8> {
 #[test]
 fn golden_bytes_of_every_record() {
     let mut golden = Golden::new(env!("CARGO_MANIFEST_DIR"), "tests/golden/records.txt");
-    golden.about("a version byte, then the record");
+    golden.about("a letter and a version byte, then the record");
     let mut values: Vec<Record> =
         lockmgr::policy::RULES.into_iter().map(|rule| Record::Born { rule }).collect();
     values.extend(commands().into_iter().map(Record::Applied));
@@ -120,9 +120,12 @@ fn golden_bytes_of_every_record() {
         for end in 0..bytes.len() {
             assert!(decode(&bytes[..end]).is_err(), "{end} bytes of {record:?} mean something");
         }
-        bytes[0] += 1;
+        bytes[1] += 1;
         let error = decode(&bytes).expect_err("another version").to_string();
         assert!(error.contains("version 2"), "{error}");
+        bytes[..2].fill(1);
+        let error = decode(&bytes).expect_err("another kind of node").to_string();
+        assert!(error.contains("not a lock service's"), "{error}");
     }
 }
 
@@ -140,7 +143,7 @@ fn spoilt_records_are_read_or_refused() {
         let which = rng.below(spoilt.len() as u64) as usize;
         let bytes = &mut spoilt[which];
         for _ in 0..=rng.below(2) {
-            let at = rng.below(bytes.len() as u64) as usize;
+            let at = rng.range(2, bytes.len() as u64) as usize;
             bytes[at] = rng.next_u64() as u8;
         }
         let records: Result<Vec<Record>, _> = spoilt.iter().map(|bytes| decode(bytes)).collect();

@@ -1,13 +1,16 @@
 //! What the table of locks promises, tried.
 #![allow(unreachable_pub, reason = "a test binary has no outside")]
 
+mod calls;
 mod circles;
+mod clerk;
 mod desk;
 mod durable;
 mod golden;
 mod homes;
 mod interleavings;
 mod lives;
+mod node;
 mod recovery;
 mod scripts;
 mod service;

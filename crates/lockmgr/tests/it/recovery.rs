@@ -26,7 +26,7 @@ fn lived(rule: Rule, seed: u64, steps: u32) -> Service {
     let mut owners: Vec<Owner> = Vec::new();
     for number in 0..steps {
         let request = RequestNo(u64::from(number) + 1_000);
-        if owners.len() < 3 || rng.chance(8) {
+        if owners.len() < 3 || rng.chance(60) {
             owners.push(service.open(Duration::from_secs(20)));
         }
         let owner = owners[rng.below(owners.len() as u64) as usize];
@@ -34,12 +34,12 @@ fn lived(rule: Rule, seed: u64, steps: u32) -> Service {
         match rng.below(10) {
             0..=4 => {
                 let mode = lockmgr::mode::MODES[rng.below(6) as usize];
-                let wait = match rng.chance(5) {
+                let wait = match rng.chance(200) {
                     true => Patience::Try,
                     false => Patience::For(Duration::from_secs(rng.range(1, 15))),
                 };
                 let mut acquire = service.wants(owner, &name, mode, wait);
-                if rng.chance(2) {
+                if rng.chance(300) {
                     acquire.floor = acquire.ticket.request;
                 }
                 service.send(Request::Acquire(acquire));
