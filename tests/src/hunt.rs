@@ -23,6 +23,8 @@ pub enum Hunter {
     Store,
     /// A primary and its backup in the weather.
     Pair,
+    /// A table of locks beside the naive one.
+    LockTable,
     /// Every crash image of every small workload of a log.
     CrashImages,
     /// Failed syncs.
@@ -34,7 +36,7 @@ pub enum Hunter {
 }
 
 /// Every planted bug and who should catch it.
-pub const BUGS: [(&str, Hunter); 28] = [
+pub const BUGS: [(&str, Hunter); 33] = [
     ("promise-not-saved", Hunter::Store),
     ("speak-before-sync", Hunter::Store),
     ("counts-own-vote-unsaved", Hunter::Store),
@@ -59,11 +61,19 @@ pub const BUGS: [(&str, Hunter); 28] = [
     ("takes-a-forward-of-an-old-view", Hunter::Pair),
     ("acknowledges-during-transfer", Hunter::Pair),
     ("repeats-under-a-new-number", Hunter::Pair),
+    ("upgrade-barges", Hunter::LockTable),
+    ("shares-past-a-queued-writer", Hunter::LockTable),
+    ("never-wakes-after-a-cancel", Hunter::LockTable),
+    ("newer-edge-overwrites", Hunter::LockTable),
+    ("expired-owner-releases", Hunter::LockTable),
     ("fsync-failure-believed", Hunter::FailedSyncs),
     ("mid-log-rot-as-torn-tail", Hunter::Rot),
     ("stale-records-of-recycled-segment", Hunter::StaleRecords),
     ("no-directory-sync", Hunter::CrashImages),
 ];
+
+/// Commands in the life of a table of locks.
+const COMMANDS: usize = 600;
 
 /// A bug was caught.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +90,7 @@ pub fn hunt(hunter: Hunter, limit: Duration) -> Option<Caught> {
     match hunter {
         Hunter::Store => days("the store in the weather", day::run, limit),
         Hunter::Pair => days("the pair in the weather", pb::day::run, limit),
+        Hunter::LockTable => lives(limit),
         Hunter::CrashImages => log("crash images", || wal::suite::hunt_crash_images(3)),
         Hunter::FailedSyncs => log("failed syncs", wal::suite::hunt_fsync_failure),
         Hunter::Rot => log("rot", wal::suite::hunt_rot),
@@ -93,6 +104,20 @@ fn days(who: &str, run: impl Fn(u64) -> Result<Done, Trouble>, limit: Duration) 
     (0..).take_while(|_| begun.elapsed() < limit).find_map(|seed| {
         let Trouble { what, .. } = run(seed).err()?;
         Some(Caught { by: format!("{who}: {}", name(&what)), seeds: seed + 1 })
+    })
+}
+
+/// Lives of a table of locks, one seed after the other.
+fn lives(limit: Duration) -> Option<Caught> {
+    let begun = Instant::now();
+    (0..).take_while(|_| begun.elapsed() < limit).find_map(|seed| {
+        let live = || lockmgr::suite::random(seed, COMMANDS);
+        let by = match panic::catch_unwind(AssertUnwindSafe(live)) {
+            Ok(Ok(_)) => return None,
+            Ok(Err(_)) => "a lock table beside the naive one".into(),
+            Err(panic) => format!("a lock table beside the naive one: {}", day::words(&*panic)),
+        };
+        Some(Caught { by, seeds: seed + 1 })
     })
 }
 

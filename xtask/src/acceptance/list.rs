@@ -4,7 +4,7 @@
 pub(super) type Chapter = (u32, &'static str, &'static str, &'static [&'static str]);
 
 /// Every chapter of a layer that exists or comes next.
-pub(super) const CHAPTERS: [Chapter; 7] = [
+pub(super) const CHAPTERS: [Chapter; 8] = [
     (0, "The harness", "synod-tests", &HARNESS),
     (1, "Who is primary (viewservice)", "viewservice", &VIEWS),
     (2, "Primary and backup (pbservice)", "pbservice", &BACKUP),
@@ -12,10 +12,11 @@ pub(super) const CHAPTERS: [Chapter; 7] = [
     (4, "The same commands everywhere (paxosrsm)", "paxosrsm", &REPLICA),
     (5, "One replicated map (kvpaxos)", "kvpaxos", &MAP),
     (9, "What survives a crash (wal)", "wal", &LOG),
+    (10, "Who holds what, and who must wait (lockmgr)", "lockmgr", &LOCKS),
 ];
 
 /// Scenarios that are left out on purpose, and why.
-pub(super) const LEFT_OUT: [(u32, u32, &str); 8] = [
+pub(super) const LEFT_OUT: [(u32, u32, &str); 14] = [
     (
         0,
         3,
@@ -27,6 +28,12 @@ pub(super) const LEFT_OUT: [(u32, u32, &str); 8] = [
     (9, 7, "waits for member replacement: until then a wiped node refuses to run"),
     (9, 8, "waits for member replacement: until then a wiped node refuses to run"),
     (9, 16, "does not apply: there are no pages to flush, only a log and snapshots"),
+    (10, 2, "waits for transactions: the replicated home of the table comes with them"),
+    (10, 3, "waits for transactions: the seven deaths before a reply are its own"),
+    (10, 4, "waits for transactions: a fail-over needs the replicated home"),
+    (10, 5, "waits for the tests of the tower: a lock made of versioned puts"),
+    (10, 11, "replaced by waiting by age, and by migration that does not wait"),
+    (10, 12, "waits for transactions: what is prepared is theirs"),
     (4, 13, "replaced by the performance contract, which is stricter"),
 ];
 
@@ -183,4 +190,22 @@ const LOG: [&str; 17] = [
     "reusing and trimming are safe at every step; recovery is fast",
     "a transaction log over pages",
     "a directory has one owner, a known format and an identity",
+];
+
+const LOCKS: [&str; 15] = [
+    "free is locked, held is not, held is unlocked, free is not",
+    "mixed states survive the death of the primary",
+    "a retry after a death just before the reply gets the first outcome",
+    "private and shared locks through a fail-over",
+    "a lock made of versioned puts never has two holders",
+    "sharing, blocking, upgrades, release and again",
+    "deadlocks of all kinds end without timeouts; the graph is exact; policies to choose",
+    "ten transactions, ten locks each, in the same order",
+    "a lock after an unlock aborts and releases everything",
+    "an aborted waiter gets nothing, the next one does; no reader starves a writer",
+    "a prepare that conflicts is refused at once",
+    "locks of prepared transactions are recovered before new requests",
+    "the matrix of intention modes; escalation never waits for itself",
+    "an expired holder is fenced by its token, whatever its clock says",
+    "search: three transactions, three names, every order, each policy",
 ];

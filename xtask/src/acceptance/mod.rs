@@ -164,7 +164,7 @@ mod tests {
         let did = Did { seeds: 100, events: 250_000, acknowledged: 0, figure: "a|b".into() };
         let did = BTreeMap::from([(name.to_owned(), did)]);
         let (page, covered, all) = render(&tests, &did, &["paxos", "wal"]);
-        assert_eq!((covered, all), (1, 134));
+        assert_eq!((covered, all), (1, 149));
         let row = format!("| `paxos` `{name}` | 100+ | 200000+ |  | a/b |");
         assert!(page.contains(&row), "{page}");
         assert!(
