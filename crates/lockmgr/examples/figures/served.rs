@@ -175,8 +175,8 @@ async fn circle(way: &Connections, length: usize, rounds: usize) -> Outcome<Row>
             sessions.push(Arc::new(session));
         }
         let mut waiting = JoinSet::new();
-        for at in 0..length {
-            let session = Arc::clone(&sessions[at]);
+        for (at, session) in sessions.iter().enumerate() {
+            let session = Arc::clone(session);
             let name = format!("circle{round}.{}", (at + 1) % length);
             if at + 1 == length {
                 // The others wait by now.
