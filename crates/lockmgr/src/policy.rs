@@ -13,9 +13,17 @@ pub const SEARCH_AFTER: Duration = Duration::from_millis(20);
 /// does not go with, and who only wants more of what it holds comes before all who hold nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// The oldest owner: nobody starves who keeps its age.
+    /// The oldest owner. Nobody who is younger stands before it, and nobody starves who keeps its
+    /// age when it begins again: its turn comes when the older ones and the pinned are done.
     Age,
-    /// The first to come.
+    /// The first to come. A request waits only for those that held the name or stood before it when
+    /// it came. Nobody who comes later and does not go with it gets the name first, so a writer has
+    /// it as soon as the readers that were there before it are gone.
+    ///
+    /// NB: who wants more of what it holds comes first, in either order, or it would wait for those
+    /// that wait for it. So who takes a weak mode that goes with a waiter, and then makes it
+    /// stronger, overtakes that waiter, unless the policy wounds it for that; a stream of such
+    /// owners can hold a waiter up. Who will write what it reads should take `U`.
     Arrival,
 }
 

@@ -12,6 +12,7 @@ mod homes;
 mod interleavings;
 mod lives;
 mod node;
+mod plays;
 mod recovery;
 mod scenarios;
 mod scripts;
