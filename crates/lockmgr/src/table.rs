@@ -104,12 +104,7 @@ impl<P: Policy> Table<P> {
                 self.clocks.renew(&self.state, ticket.owner, now);
                 match reply {
                     Reply::Waiting => self.clocks.wait(&self.state, ticket, now),
-                    // What is had at once can close a circle that nobody else would look for.
-                    Reply::Granted(_) if self.state.waiting > 0 => {
-                        for (other, _) in self.state.waits_of(ticket.owner) {
-                            self.clocks.search_later(&self.state, other, now);
-                        }
-                    }
+                    Reply::Granted(_) => self.look_again(ticket.owner, now),
                     _ => {}
                 }
             }
@@ -123,8 +118,21 @@ impl<P: Policy> Table<P> {
             if let News::Granted(ticket, _) | News::Refused(ticket, _) = one {
                 self.clocks.over(*ticket);
             }
+            if let News::Granted(ticket, _) = one {
+                self.look_again(ticket.owner, now);
+            }
         }
         reply
+    }
+
+    /// What an owner has got, at once or before it has looked, can close a circle through what else
+    /// it waits for, and nobody else on it would look again.
+    fn look_again(&mut self, owner: Owner, now: Time) {
+        if self.state.waiting > 0 {
+            for (other, _) in self.state.waits_of(owner) {
+                self.clocks.search_later(&self.state, other, now);
+            }
+        }
     }
 
     /// The owner lives: its lease begins anew. Changes nothing that must not be lost. Returns how

@@ -375,3 +375,18 @@ impl Model {
         self.owners.iter().flat_map(|one| &one.held).filter_map(|hold| hold.token).max()
     }
 }
+
+/// What was granted by this command, and not before.
+pub(super) fn told(command: &Command, reply: &Reply, news: &[News]) -> Vec<(Ticket, Vec<Grant>)> {
+    let own = match (command, reply) {
+        (Command::Acquire(acquire), Reply::Granted(grants)) => {
+            Some((acquire.ticket, grants.clone()))
+        }
+        _ => None,
+    };
+    let others = news.iter().filter_map(|one| match one {
+        News::Granted(ticket, grants) => Some((*ticket, grants.clone())),
+        News::Refused(..) | News::Lost(..) => None,
+    });
+    own.into_iter().chain(others).collect()
+}

@@ -7,7 +7,7 @@ use std::{
 
 use protocol::{Rng, Time};
 
-use super::model::Model;
+use super::model::{Model, told};
 use crate::{
     Acquire, Birth, Command, Discipline, Grant, Link, Name, News, Owner, Patience, Refusal,
     Release, Reply, RequestNo, Rule, State, Table, Terms, Ticket, Token, Want, Why,
@@ -100,7 +100,12 @@ impl Life {
             self.now = self.now.plus(time);
             self.do_what_is_due()?;
             if self.rule == Rule::Detect && time >= SEARCH_AFTER {
-                self.no_circle_is_left()?;
+                // What time has just granted may close a circle, which is looked for once more.
+                if self.no_circle_is_left().is_err() {
+                    self.now = self.now.plus(SEARCH_AFTER);
+                    self.do_what_is_due()?;
+                    self.no_circle_is_left()?;
+                }
             }
             return Ok(());
         }
@@ -290,21 +295,6 @@ impl Life {
         let on_it = chain.iter().any(|link| link.waiter == victim);
         if on_it { Ok(()) } else { Err(format!("{victim} is not on {chain:?}")) }
     }
-}
-
-/// What was granted by this command, and not before.
-fn told(command: &Command, reply: &Reply, news: &[News]) -> Vec<(Ticket, Vec<Grant>)> {
-    let own = match (command, reply) {
-        (Command::Acquire(acquire), Reply::Granted(grants)) => {
-            Some((acquire.ticket, grants.clone()))
-        }
-        _ => None,
-    };
-    let others = news.iter().filter_map(|one| match one {
-        News::Granted(ticket, grants) => Some((*ticket, grants.clone())),
-        News::Refused(..) | News::Lost(..) => None,
-    });
-    own.into_iter().chain(others).collect()
 }
 
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, is: &T, should: &T) -> Result<(), String> {

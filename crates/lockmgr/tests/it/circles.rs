@@ -92,6 +92,29 @@ fn a_circle_through_another_request_of_the_same_owner_is_found() {
     assert_eq!((*victim, chain.len()), (both, 2), "{chain:?}");
 }
 
+/// The same, but the second request is granted before it has looked: who waited behind it waits on.
+#[test]
+fn a_circle_closed_by_a_request_that_was_granted_meanwhile_is_found() {
+    let (mut scene, [a, b, reader, other]) = scene(Rule::Detect);
+    scene.take(b, "p", X);
+    scene.take(reader, "x", S);
+    scene.take(other, "y", X);
+    scene.take(a, "x", S);
+    let first = scene.queue(a, "p", X);
+    let (both, reply) = scene.ask(b, &[("x", S), ("y", S)]);
+    assert_eq!(reply, Reply::Waiting);
+    scene.home.pass(SEARCH_AFTER);
+    let more = scene.queue(a, "x", X);
+    scene.leave(reader);
+    assert_eq!(scene.granted(), [more]);
+    scene.home.pass(SEARCH_AFTER);
+    let news = scene.home.news();
+    let [News::Refused(victim, Refusal::Deadlock(chain))] = &news[..] else { panic!("{news:?}") };
+    assert_eq!(*victim, both);
+    let waiters: Vec<_> = chain.iter().map(|link| link.waiter).collect();
+    assert_eq!(waiters, [first, both]);
+}
+
 /// Two hold a name and want all of it. The first has looked long before the second asks.
 #[test]
 fn a_circle_of_two_that_want_more_is_found_by_the_second() {
