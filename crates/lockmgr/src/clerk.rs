@@ -2,6 +2,8 @@
 //! until it is answered; a sign of life in time; and what to believe of its locks meanwhile. Pure:
 //! no socket, no clock.
 
+mod words;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use protocol::{Rng, Time};
@@ -11,65 +13,10 @@ use crate::{
     message::{Answer, Refused, Renewed, Request},
 };
 
+pub use words::{Heard, Loss, Next, Outcome};
+
 /// How long to wait before the next try, at first and at most.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(200));
-
-/// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Heard {
-    /// The service answered.
-    Answer(Answer),
-    /// The service refused.
-    Refused(Refused),
-    /// No connection: certainly nothing was sent.
-    Unreachable,
-    /// Sent, and not answered: anything may have happened.
-    Silence,
-}
-
-/// What came of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome {
-    /// All that was wanted is held.
-    Granted(Vec<Grant>),
-    /// It was given back.
-    Released,
-    /// It is not so, and certainly so.
-    Refused(Refusal),
-    /// It may have happened, and nobody will ever tell.
-    Unknown,
-}
-
-/// What to do about a request now.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Next {
-    /// Ask the same again, after this pause.
-    Again(Duration),
-    /// It is over.
-    Over(Outcome),
-}
-
-/// Why a session no longer has what it had, or must not count on it.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Loss {
-    /// The session is gone, with everything it had.
-    #[error("{0}")]
-    Session(Refusal),
-    /// It goes on, but these names are not its own any more.
-    #[error("{} not held any more", names(.0))]
-    Names(Vec<Name>),
-    /// Nobody has answered for as long as the lease lasts: others may have the locks by now. A
-    /// later answer may still say that nothing was lost.
-    #[error(
-        "the lock service has been silent for longer than the lease: others may have the locks"
-    )]
-    Silent,
-}
-
-fn names(names: &[Name]) -> String {
-    let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    format!("{list} {}", if names.len() == 1 { "is" } else { "are" })
-}
 
 /// A request that is not over.
 #[derive(Clone, Debug)]
@@ -80,6 +27,10 @@ struct Errand {
     exposed: bool,
     /// Whether a call is under way.
     asking: bool,
+    /// An acquire whose time is up: it is taken back.
+    cancelled: bool,
+    /// Nobody waits for it any more: what it brings must be given back.
+    orphan: bool,
     pause: Duration,
 }
 
@@ -99,14 +50,13 @@ pub struct Clerk {
     /// Surely alive until then: what was answered was asked a lease before that, or later.
     alive: Time,
     renew_at: Time,
-    renewing: bool,
     number: RequestNo,
-    /// What an earlier client of the session may still ask about.
-    floor: Option<RequestNo>,
     errands: BTreeMap<RequestNo, Errand>,
     held: BTreeMap<Name, Held>,
-    losses: Vec<Loss>,
+    /// What was lost for sure.
+    lost: Option<Loss>,
     gone: bool,
+    /// Whether it was noticed that nobody answers.
     silent: bool,
     pause: Duration,
     rng: Rng,
@@ -121,12 +71,10 @@ impl Clerk {
             lease,
             alive: asked,
             renew_at: asked,
-            renewing: false,
             number: RequestNo(0),
-            floor: None,
             errands: BTreeMap::new(),
             held: BTreeMap::new(),
-            losses: Vec::new(),
+            lost: None,
             gone: false,
             silent: false,
             pause: BACKOFF.0,
@@ -136,11 +84,11 @@ impl Clerk {
         clerk
     }
 
-    /// The same for a session that has had another client: its own numbers begin with `first`, and
-    /// those from `floor` on may be the other's, and not over yet.
+    /// The same for one more client of a session: its own numbers begin with `first`, which lies in
+    /// a lane of its own.
     #[must_use]
-    pub fn after_another(self, floor: RequestNo, first: RequestNo) -> Self {
-        Self { floor: Some(floor), number: RequestNo(first.0.saturating_sub(1)), ..self }
+    pub fn beside_others(self, first: RequestNo) -> Self {
+        Self { number: RequestNo(first.0.saturating_sub(1)), ..self }
     }
 
     /// Which session.
@@ -155,15 +103,26 @@ impl Clerk {
         self.lease
     }
 
-    /// By which token a name is held, as far as is known.
+    /// By which token a name is surely held. Nothing if it was lost, or may be.
     #[must_use]
-    pub fn token(&self, name: &Name) -> Option<Token> {
+    pub fn token(&self, now: Time, name: &Name) -> Option<Token> {
+        if self.is_silent(now) {
+            return None;
+        }
         self.held.get(name)?.token
     }
 
-    /// What was lost since this was asked last.
-    pub fn losses(&mut self) -> Vec<Loss> {
-        std::mem::take(&mut self.losses)
+    /// What was lost for sure, all of it; or that it may be, since nobody answers.
+    #[must_use]
+    pub fn loss(&self, now: Time) -> Option<Loss> {
+        let silent = (!self.gone && self.is_silent(now)).then_some(Loss::Silent);
+        self.lost.clone().or(silent)
+    }
+
+    /// Whether nobody has answered for as long as the lease lasts.
+    #[must_use]
+    pub fn is_silent(&self, now: Time) -> bool {
+        self.lease.is_some() && now >= self.alive
     }
 
     /// Whether the session is over for good.
@@ -200,28 +159,62 @@ impl Clerk {
     ) -> RequestNo {
         self.number.0 += 1;
         let number = self.number;
-        let oldest = self.errands.keys().next().copied().unwrap_or(number);
         // What an errand says of this stays as it is, so that asking again is nothing new.
-        let floor = self.floor.map_or(oldest, |floor| floor.min(oldest));
+        let floor = self.errands.keys().next().copied().unwrap_or(number);
         let request = request(Ticket { owner: self.owner, request: number }, floor);
-        let errand = Errand { request, names, exposed: false, asking: false, pause: BACKOFF.0 };
+        let errand = Errand {
+            request,
+            names,
+            exposed: false,
+            asking: false,
+            cancelled: false,
+            orphan: false,
+            pause: BACKOFF.0,
+        };
         self.errands.insert(number, errand);
         number
     }
 
-    /// What to send for a request now. `None` if it is over.
-    pub fn request(&mut self, number: RequestNo) -> Option<Request> {
-        let errand = self.errands.get_mut(&number)?;
-        errand.asking = true;
-        Some(errand.request.clone())
+    /// Whether something about one of these names is still being given back, for which nobody
+    /// waits: until that is done, a new request would be about the same lock.
+    pub fn is_settling<'a>(&self, mut names: impl Iterator<Item = &'a Name>) -> bool {
+        let orphans = || self.errands.values().filter(|errand| errand.orphan);
+        names.any(|name| orphans().any(|errand| errand.names.contains(name)))
     }
 
-    /// A request is asked about no longer. What to send so that it does not wait either.
-    pub fn give_up(&mut self, number: RequestNo) -> Option<Request> {
-        let errand = self.errands.remove(&number)?;
-        let waits =
-            matches!(errand.request, Request::Acquire(_)) && (errand.exposed || errand.asking);
-        waits.then_some(Request::Cancel(Ticket { owner: self.owner, request: number }))
+    /// What to send for a request now. `None` if it is over, or the session is.
+    pub fn request(&mut self, number: RequestNo) -> Option<Request> {
+        let errand = self.errands.get_mut(&number)?;
+        if errand.orphan && self.gone {
+            return None;
+        }
+        errand.asking = true;
+        Some(match &errand.request {
+            Request::Acquire(acquire) if errand.cancelled => Request::Cancel(acquire.ticket),
+            request => request.clone(),
+        })
+    }
+
+    /// A request's time is up: an acquire is taken back from now on, a release is still tried.
+    /// Returns whether anything is left to be done; if not, it certainly never arrived.
+    pub fn cancel(&mut self, number: RequestNo) -> bool {
+        let Some(errand) = self.errands.get_mut(&number) else { return false };
+        if !errand.exposed && !errand.asking {
+            self.errands.remove(&number);
+            return false;
+        }
+        (errand.cancelled, errand.exposed) = (true, true);
+        true
+    }
+
+    /// Nobody waits for a request any more. Returns whether anything is left to be done: whatever
+    /// it brings is given back, and a release goes on until it is done.
+    pub fn abandon(&mut self, number: RequestNo) -> bool {
+        let left = self.cancel(number);
+        if let Some(errand) = self.errands.get_mut(&number) {
+            errand.orphan = true;
+        }
+        left
     }
 
     /// What a call for a request led to, made at `asked`.
@@ -230,13 +223,20 @@ impl Clerk {
             return Next::Over(Outcome::Unknown);
         };
         errand.asking = false;
+        let (orphan, cancelled) = (errand.orphan, errand.cancelled);
         let outcome = match (heard, &errand.request) {
             (Heard::Answer(Answer::Granted(grants)), Request::Acquire(_)) => {
                 self.lives(asked);
-                for Grant { name, token, .. } in &grants {
-                    self.held.insert(name.clone(), Held { token: *token, since: now });
+                let fresh = self.hold(now, &grants);
+                if orphan {
+                    self.errands.remove(&number);
+                    return Next::Back(fresh.into_iter().map(|one| self.give_back(one)).collect());
                 }
                 Outcome::Granted(grants)
+            }
+            (Heard::Answer(Answer::Done), Request::Acquire(_)) if cancelled => {
+                self.lives(asked);
+                Outcome::Refused(Refusal::Cancelled)
             }
             (Heard::Answer(Answer::Waiting), Request::Acquire(_)) => {
                 errand.exposed = true;
@@ -261,16 +261,48 @@ impl Clerk {
         Next::Over(outcome)
     }
 
+    /// Takes note of what is held now. Returns what was not held before.
+    fn hold(&mut self, now: Time, grants: &[Grant]) -> Vec<Grant> {
+        let mut fresh = Vec::new();
+        for grant in grants {
+            let held = Held { token: grant.token, since: now };
+            if self.held.insert(grant.name.clone(), held).is_none() {
+                fresh.push(grant.clone());
+            }
+        }
+        fresh
+    }
+
+    /// Begins to give back what nobody waits for.
+    fn give_back(&mut self, grant: Grant) -> RequestNo {
+        let number = self.release(grant.name, grant.token);
+        let errand = self.errands.get_mut(&number).expect("it has just begun");
+        (errand.orphan, errand.exposed) = (true, true);
+        number
+    }
+
     fn refused(&mut self, number: RequestNo, refusal: Refusal) -> Outcome {
         match &refusal {
             Refusal::Unknown(_) => self.end(refusal.clone()),
             Refusal::Wounded { .. } => self.lose(self.held.keys().cloned().collect()),
             // Another client of the session has said that this number is over.
             Refusal::Late(_) if self.exposed(number) => return Outcome::Unknown,
-            Refusal::NotHeld(name) => _ = self.held.remove(name),
+            Refusal::NotHeld(name) => self.not_held(number, name),
             _ => {}
         }
         Outcome::Refused(refusal)
+    }
+
+    /// A release was refused: the name is not held by the token that it named, if it named one.
+    fn not_held(&mut self, number: RequestNo, name: &Name) {
+        let asked = self.errands.get(&number).and_then(|errand| match &errand.request {
+            Request::Release(release) => release.token,
+            _ => None,
+        });
+        let held = self.held.get(name).and_then(|held| held.token);
+        if asked.is_none() || asked == held {
+            self.held.remove(name);
+        }
     }
 
     fn again(&mut self, number: RequestNo) -> Next {
@@ -289,40 +321,36 @@ impl Clerk {
         }
     }
 
-    /// When to look at [`due`](Self::due) again.
+    /// When to look at [`due`](Self::due) again. `None` if there is nothing more to be done, ever.
     #[must_use]
     pub fn deadline(&self) -> Option<Time> {
         let ticks = self.lease.is_some() && !self.gone;
-        let next = if self.renewing { None } else { Some(self.renew_at) };
         let silence = (!self.silent).then_some(self.alive);
-        ticks.then(|| next.into_iter().chain(silence).min()).flatten()
+        ticks.then(|| silence.map_or(self.renew_at, |silence| silence.min(self.renew_at)))
     }
 
     /// The sign of life to send now, if it is time: a third of the lease after the last one that
-    /// was heard. Also notices when the lease may be over.
+    /// was heard.
     pub fn due(&mut self, now: Time) -> Option<Request> {
-        if self.gone || self.lease.is_none() {
-            return None;
-        }
-        if now >= self.alive && !self.silent {
-            self.silent = true;
-            self.losses.push(Loss::Silent);
-        }
-        if self.renewing || now < self.renew_at {
-            return None;
-        }
-        Some(self.renew())
+        self.silent = self.is_silent(now);
+        let due = self.lease.is_some() && !self.gone && now >= self.renew_at;
+        due.then(|| self.renew())
     }
 
     /// A sign of life, at once.
-    pub fn renew(&mut self) -> Request {
-        self.renewing = true;
+    #[must_use]
+    pub fn renew(&self) -> Request {
         Request::Renew(self.owner)
+    }
+
+    /// A sign of life is not answered for long: time for another one, beside it.
+    pub fn unheard(&mut self, now: Time) {
+        self.renew_at = now.plus(self.rng.between(self.pause / 2, self.pause));
+        self.pause = (self.pause * 2).min(BACKOFF.1);
     }
 
     /// What a sign of life led to, sent at `asked`.
     pub fn renewed(&mut self, now: Time, asked: Time, heard: &Heard) {
-        self.renewing = false;
         match heard {
             Heard::Answer(Answer::Renewed(renewed)) => {
                 self.lease = renewed.lease;
@@ -331,10 +359,7 @@ impl Clerk {
                 self.compare(asked, renewed);
             }
             Heard::Refused(Refused::Table(refusal)) => self.end(refusal.clone()),
-            _ => {
-                self.renew_at = now.plus(self.rng.between(self.pause / 2, self.pause));
-                self.pause = (self.pause * 2).min(BACKOFF.1);
-            }
+            _ => self.unheard(now),
         }
     }
 
@@ -360,16 +385,24 @@ impl Clerk {
         for name in &names {
             self.held.remove(name);
         }
-        if !names.is_empty() {
-            self.losses.push(Loss::Names(names));
+        if names.is_empty() {
+            return;
         }
+        self.lost = Some(match self.lost.take() {
+            Some(Loss::Names(mut before)) => {
+                before.extend(names);
+                Loss::Names(before)
+            }
+            Some(all @ Loss::Session(_)) => all,
+            Some(Loss::Silent) | None => Loss::Names(names),
+        });
     }
 
     fn end(&mut self, refusal: Refusal) {
         self.held.clear();
         if !self.gone {
             self.gone = true;
-            self.losses.push(Loss::Session(refusal));
+            self.lost = Some(Loss::Session(refusal));
         }
     }
 }

@@ -2,6 +2,7 @@
 //! says what it lost.
 
 mod session;
+mod shared;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -88,7 +89,10 @@ pub enum Error {
 /// The way to one lock service, for as many sessions as wanted. Cheap to clone.
 #[derive(Clone)]
 pub struct Connections {
-    peers: Peers<LockWire, Request>,
+    /// For who waits for locks, which may be many and for long.
+    queue: Peers<LockWire, Request>,
+    /// For everything else: who waits must not keep a sign of life from its way, nor a release.
+    pulse: Peers<LockWire, Request>,
 }
 
 impl Connections {
@@ -97,8 +101,15 @@ impl Connections {
     pub fn new(network: Arc<dyn Network>, cluster: u64, addr: Addr, seed: u64) -> Self {
         let hello = Hello { cluster, node: None, service: SERVICE.to_owned() };
         let addrs = BTreeMap::from([(SERVICE_NODE, addr)]);
-        let config = PeersConfig { hello, addrs, bounds: BOUNDS, patience, seed };
-        Self { peers: Peers::new(network, config) }
+        let config = |seed| PeersConfig {
+            hello: hello.clone(),
+            addrs: addrs.clone(),
+            bounds: BOUNDS,
+            patience,
+            seed,
+        };
+        let queue = Peers::new(Arc::clone(&network), config(seed));
+        Self { queue, pulse: Peers::new(network, config(!seed)) }
     }
 
     /// Who holds this name, who waits for it.
@@ -107,7 +118,7 @@ impl Connections {
     ///
     /// If nobody answered within `budget`.
     pub async fn look(&self, name: Name, budget: Duration) -> Result<Option<LockView>, Error> {
-        match self.until(Request::Look(name), budget).await? {
+        match self.until(Request::Look(name), budget).await?.0 {
             Answer::Lock(seen) => Ok(seen),
             _ => Err(Error::Unknown),
         }
@@ -119,7 +130,7 @@ impl Connections {
     ///
     /// If nobody answered within `budget`.
     pub async fn view(&self, after: Option<Name>, budget: Duration) -> Result<View, Error> {
-        match self.until(Request::View(after), budget).await? {
+        match self.until(Request::View(after), budget).await?.0 {
             Answer::View(view) => Ok(*view),
             _ => Err(Error::Unknown),
         }
@@ -127,12 +138,15 @@ impl Connections {
 
     /// Ends every connection.
     pub fn close(&self) {
-        self.peers.close();
+        self.queue.close();
+        self.pulse.close();
     }
 
     /// What one call came to, and what was in its way, in words.
     async fn ask(&self, request: Request) -> (Heard, Option<String>) {
-        match self.peers.call(SERVICE_NODE, request).await {
+        let waits = matches!(request, Request::Acquire(_));
+        let way = if waits { &self.queue } else { &self.pulse };
+        match way.call(SERVICE_NODE, request).await {
             Ok(Ok(answer)) => (Heard::Answer(answer), None),
             Ok(Err(refused)) => {
                 let why = format!(": {refused}");
@@ -147,13 +161,14 @@ impl Connections {
         }
     }
 
-    /// Asks what is harmless to ask twice until it is answered.
-    async fn until(&self, request: Request, budget: Duration) -> Result<Answer, Error> {
+    /// Asks what is harmless to ask twice until it is answered, and when that was asked.
+    async fn until(&self, request: Request, budget: Duration) -> Result<(Answer, Instant), Error> {
         let deadline = Instant::now() + budget;
         let (mut exposed, mut why) = (false, String::new());
         loop {
+            let asked = Instant::now();
             match tokio::time::timeout_at(deadline, self.ask(request.clone())).await {
-                Ok((Heard::Answer(answer), _)) => return Ok(answer),
+                Ok((Heard::Answer(answer), _)) => return Ok((answer, asked)),
                 Ok((Heard::Refused(Refused::Table(refusal)), _)) => {
                     return Err(Error::Refused(refusal));
                 }
@@ -163,7 +178,7 @@ impl Connections {
                 Ok(_) | Err(_) => exposed = true,
             }
             if Instant::now() + PAUSE >= deadline {
-                let changes = matches!(request, Request::Open(_) | Request::Close(_));
+                let changes = !matches!(request, Request::Look(_) | Request::View(_));
                 return Err(match exposed && changes {
                     true => Error::Unknown,
                     false => Error::Unreachable(why),

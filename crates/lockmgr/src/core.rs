@@ -9,7 +9,7 @@ use crate::{
     Acquire, Command, MAX_CHAIN, MAX_WANTS, Name, News, Owner, Refusal, Rule, Table, Unsound, Why,
     command,
     message::{Answer, MAX_TOLD, NotNow, Refused, Renewed, Reply, Request},
-    record::Record,
+    record::{self, Record},
 };
 
 mod looking;
@@ -55,7 +55,7 @@ pub struct LockService {
     awake: bool,
     /// The disk takes too long: nothing more is taken in.
     disk_ill: bool,
-    /// Records since the last checkpoint, and how many there may be.
+    /// What was written since the last checkpoint, by weight, and how much it may be.
     records: u64,
     room: u64,
     every: u64,
@@ -71,7 +71,9 @@ impl LockService {
         config: Config,
         records: impl IntoIterator<Item = (Lsn, Record)>,
     ) -> Result<Self, Past> {
-        let Config { rule, checkpoint_every: every } = config;
+        let Config { rule, checkpoint_every } = config;
+        // The first record says under which rule: it is never part of a checkpoint alone.
+        let every = checkpoint_every.max(2);
         let mut story = Story::new(rule);
         for (lsn, record) in records {
             story.take(lsn, record)?;
@@ -163,7 +165,10 @@ impl LockService {
     }
 
     fn save(&mut self, record: Record, fx: &mut Effects<Self>) -> Lsn {
-        self.records += 1;
+        self.records += match &record {
+            Record::Applied(command) => record::weight(command),
+            Record::Born { .. } | Record::Piece(_) => 1,
+        };
         fx.save(record)
     }
 
@@ -185,9 +190,12 @@ impl LockService {
     }
 
     fn request(&mut self, now: Time, caller: Caller, request: Request, fx: &mut Effects<Self>) {
-        let changes = !matches!(request, Request::Renew(_) | Request::Look(_) | Request::View(_));
-        // A renewal is let in: that the disk is slow is not the fault of whoever holds a lock.
-        if changes && self.disk_ill {
+        if self.disk_ill {
+            // A renewal counts: that the disk is slow is not the fault of whoever holds a lock. But
+            // no answer is held while nobody knows for how long: clients ask again and again.
+            if let Request::Renew(owner) = request {
+                self.table.renew(now, owner).ok();
+            }
             return fx.answer_free(caller, NotNow::Busy);
         }
         if let Err(unsound) = check(&request) {

@@ -26,7 +26,8 @@ pub const MAX_RECORD: u64 = 8 << 20;
 
 /// How records look in the log: a letter that no other kind of node writes, a version byte, then the
 /// record. Records of two kinds of nodes may have the same bytes but for that, and a directory must
-/// not be taken for one of another kind.
+/// not be taken for one of another kind. The version covers what commands *do* as well: read under
+/// other rules they would lead to other holders than were told.
 const KIND: u8 = b'L';
 const VERSION: u8 = 1;
 
@@ -42,6 +43,19 @@ pub enum RecordError {
     /// Its bytes mean nothing.
     #[error(transparent)]
     Malformed(#[from] codec::Malformed),
+}
+
+/// Names that weigh as much as a record of one.
+const NAMES_A_RECORD: usize = 16;
+
+/// How many ordinary records this one is worth, when it is asked whether a checkpoint is due: a
+/// request may want a thousand names of a kibibyte.
+#[must_use]
+pub fn weight(command: &Command) -> u64 {
+    match command {
+        Command::Acquire(acquire) => 1 + (acquire.wants.len() / NAMES_A_RECORD) as u64,
+        _ => 1,
+    }
 }
 
 /// Adds the bytes of a record to `into`.

@@ -12,7 +12,7 @@ use tarpc::{context::Context, server::Serve};
 use wal::{ClusterId, Disk, Identity, MemoryLog, RealDisk, StreamId, Wal};
 
 use crate::{
-    Acquire, Grant, Name, News, Owner, Release, Rule, Terms, Ticket, View,
+    Acquire, Grant, Name, News, Owner, Refusal, Release, Rule, Terms, Ticket, View,
     core::{Config, LockService, Past},
     message::{Answer, Refused, Renewed, Reply, Request},
     record::{self, RecordError},
@@ -147,18 +147,22 @@ impl Locks for Handlers {
     }
 
     async fn acquire(self, _: Context, acquire: Acquire) -> Result<Option<Vec<Grant>>, Refused> {
+        let ticket = acquire.ticket;
         match self.ask(Request::Acquire(acquire)).await? {
             Answer::Granted(grants) => Ok(Some(grants)),
             Answer::Waiting => Ok(None),
+            // The number was a release's: what is asked under it is over.
+            Answer::Done => Err(Refusal::Late(ticket).into()),
             other => wrong(&other),
         }
     }
 
     async fn release(self, _: Context, release: Release) -> Result<(), Refused> {
+        let ticket = release.ticket;
         match self.ask(Request::Release(release)).await? {
             Answer::Done => Ok(()),
-            // A client that gives back under the number of an acquire hears what that one heard.
-            Answer::Granted(_) | Answer::Waiting => Err(Refused::Busy),
+            // The number is an acquire's.
+            Answer::Granted(_) | Answer::Waiting => Err(Refusal::Late(ticket).into()),
             other => wrong(&other),
         }
     }

@@ -1,14 +1,18 @@
-//! A session, and the task that keeps it alive.
+//! A session: locks for one owner, kept alive.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::pin,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 
-use protocol::Time;
+use protocol::{Rng, Time};
 use tokio::{sync::watch, task::JoinHandle, time::Instant};
 
-use super::{Connections, Error, PAUSE, TRY};
+use super::{
+    Connections, Error, PAUSE,
+    shared::{Shared, keep_alive},
+};
 use crate::{
     Grant, Name, Owner, Patience, Refusal, RequestNo, Terms, Token, Want,
     clerk::{Clerk, Heard, Loss, Next, Outcome},
@@ -17,63 +21,6 @@ use crate::{
 
 /// How long it may take to take a request back whose time is up.
 const LAST_WORD: Duration = Duration::from_secs(1);
-
-/// What a session and its task share.
-struct Shared {
-    connections: Connections,
-    clerk: Mutex<Clerk>,
-    born: Instant,
-    lost: watch::Sender<Option<Loss>>,
-}
-
-impl Shared {
-    fn now(&self) -> Time {
-        Time::ZERO.plus(self.born.elapsed())
-    }
-
-    fn clerk(&self) -> MutexGuard<'_, Clerk> {
-        // Held for a few instructions that do not panic; were it otherwise, it is still whole.
-        self.clerk.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Says what was lost. That it *may* be lost does not hide that it is.
-    fn tell(&self) {
-        for loss in self.clerk().losses() {
-            tracing::warn!(%loss, "a session lost something");
-            self.lost.send_replace(Some(loss));
-        }
-    }
-
-    async fn renew(&self, request: Request, limit: Duration) -> (Heard, Option<String>) {
-        let asked = self.now();
-        let call = tokio::time::timeout(limit, self.connections.ask(request));
-        let (heard, why) = call.await.unwrap_or((Heard::Silence, None));
-        self.clerk().renewed(self.now(), asked, &heard);
-        self.tell();
-        (heard, why)
-    }
-}
-
-/// Gives signs of life until the session is gone.
-async fn keep_alive(shared: Arc<Shared>) {
-    loop {
-        let (due, deadline, lease) = {
-            let mut clerk = shared.clerk();
-            (clerk.due(shared.now()), clerk.deadline(), clerk.lease())
-        };
-        shared.tell();
-        match (due, deadline, lease) {
-            (Some(request), _, Some(lease)) => {
-                shared.renew(request, (lease / 3).min(TRY)).await;
-            }
-            (None, Some(at), _) => {
-                let until = shared.born + at.since(Time::ZERO);
-                tokio::time::sleep_until(until).await;
-            }
-            _ => return,
-        }
-    }
-}
 
 /// One session of a lock service. As long as it is kept, it gives signs of life; dropped, it is
 /// left to its lease.
@@ -97,10 +44,8 @@ impl Session {
         budget: Duration,
         seed: u64,
     ) -> Result<Self, Error> {
-        let born = Instant::now();
         match connections.until(Request::Open(terms), budget).await? {
-            Answer::Opened(owner) => {
-                // Whichever try was answered, it was not made before this.
+            (Answer::Opened(owner), born) => {
                 let clerk = Clerk::new(owner, terms.lease, Time::ZERO, seed);
                 Ok(Self::around(connections, clerk, born, budget))
             }
@@ -108,9 +53,9 @@ impl Session {
         }
     }
 
-    /// A session that another client has opened. `first` is a number that none of its requests has
-    /// had yet: time in nanoseconds, say. What is asked here takes all requests for over that are
-    /// older than `grace` numbers, unless some of them wait.
+    /// One more client of a session that another has opened. All of them may be at it at once:
+    /// each numbers its requests in a lane of its own, which `seed` picks, so no two seeds should be
+    /// the same.
     ///
     /// # Errors
     ///
@@ -118,16 +63,15 @@ impl Session {
     pub async fn adopt(
         connections: Connections,
         owner: Owner,
-        (first, grace): (RequestNo, u64),
         budget: Duration,
         seed: u64,
     ) -> Result<Self, Error> {
-        let born = Instant::now();
         match connections.until(Request::Renew(owner), budget).await? {
-            Answer::Renewed(Renewed { lease, waits, .. }) => {
-                let floor = if waits == 0 { first.0.saturating_sub(grace) } else { 0 };
+            (Answer::Renewed(Renewed { lease, .. }), born) => {
+                // The opener's is lane 0.
+                let lane = (Rng::new(seed).next_u64() >> 32).max(1);
                 let clerk = Clerk::new(owner, lease, Time::ZERO, seed);
-                let clerk = clerk.after_another(RequestNo(floor), first);
+                let clerk = clerk.beside_others(RequestNo(lane << 32 | 1));
                 Ok(Self::around(connections, clerk, born, budget))
             }
             _ => Err(Error::Unknown),
@@ -135,9 +79,8 @@ impl Session {
     }
 
     fn around(connections: Connections, clerk: Clerk, born: Instant, budget: Duration) -> Self {
-        let (tell, lost) = watch::channel(None);
-        let clerk = Mutex::new(clerk);
-        let shared = Arc::new(Shared { connections, clerk, born, lost: tell });
+        let (shared, lost) = Shared::new(connections, clerk, born);
+        let shared = Arc::new(shared);
         let keeper = tokio::spawn(keep_alive(Arc::clone(&shared)));
         Self { shared, keeper, lost, budget }
     }
@@ -154,10 +97,10 @@ impl Session {
         self.shared.clerk().lease()
     }
 
-    /// By which token it holds a name, as far as it knows.
+    /// By which token it surely holds a name; nothing if it was lost, or may be.
     #[must_use]
     pub fn token(&self, name: &Name) -> Option<Token> {
-        self.shared.clerk().token(name)
+        self.shared.clerk().token(self.shared.now(), name)
     }
 
     /// All of these names, or none, after waiting for so long at most.
@@ -185,11 +128,30 @@ impl Session {
         patience: Patience,
         wait: Duration,
     ) -> Result<Vec<Grant>, Error> {
+        let deadline = Instant::now() + wait + self.budget;
+        self.settled(&wants, deadline).await?;
         let number = self.shared.clerk().acquire(wants, patience);
-        match self.errand(number, wait + self.budget).await? {
+        match self.errand(number, deadline).await? {
             Outcome::Granted(grants) => Ok(grants),
             Outcome::Refused(refusal) => Err(Error::Refused(refusal)),
             Outcome::Released | Outcome::Unknown => Err(Error::Unknown),
+        }
+    }
+
+    /// Waits until nothing about these names is being given back that nobody waited for: it must not
+    /// take away what is about to be asked for.
+    async fn settled(&self, wants: &[Want], deadline: Instant) -> Result<(), Error> {
+        loop {
+            let mut over = pin!(self.shared.settled.notified());
+            // From now on it hears, whatever happens before it waits.
+            over.as_mut().enable();
+            if !self.shared.clerk().is_settling(wants.iter().map(|want| &want.name)) {
+                return Ok(());
+            }
+            if tokio::time::timeout_at(deadline, over).await.is_err() {
+                let why = ": an earlier request for the same name could not be taken back";
+                return Err(Error::Unreachable(why.to_owned()));
+            }
         }
     }
 
@@ -200,7 +162,7 @@ impl Session {
     /// See [`Error`]; [`Refusal::NotHeld`] if it was lost before.
     pub async fn release(&self, name: Name, token: Option<Token>) -> Result<(), Error> {
         let number = self.shared.clerk().release(name, token);
-        match self.errand(number, self.budget).await? {
+        match self.errand(number, Instant::now() + self.budget).await? {
             Outcome::Released => Ok(()),
             Outcome::Refused(refusal) => Err(Error::Refused(refusal)),
             Outcome::Granted(_) | Outcome::Unknown => Err(Error::Unknown),
@@ -214,17 +176,20 @@ impl Session {
     /// See [`Error`].
     pub async fn renew(&self) -> Result<Renewed, Error> {
         let deadline = Instant::now() + self.budget;
+        let mut exposed = false;
         loop {
-            let request = self.shared.clerk().renew();
-            let why = match self.shared.renew(request, TRY).await {
+            let why = match self.shared.renew().await {
                 (Heard::Answer(Answer::Renewed(renewed)), _) => return Ok(renewed),
                 (Heard::Refused(Refused::Table(refusal)), _) => {
                     return Err(Error::Refused(refusal));
                 }
-                (_, why) => why,
+                (heard, why) => {
+                    exposed |= heard == Heard::Silence;
+                    why.unwrap_or_default()
+                }
             };
             if Instant::now() + PAUSE >= deadline {
-                return Err(Error::Unreachable(why.unwrap_or_default()));
+                return Err(if exposed { Error::Unknown } else { Error::Unreachable(why) });
             }
             tokio::time::sleep(PAUSE).await;
         }
@@ -238,7 +203,7 @@ impl Session {
     pub async fn close(self) -> Result<(), Error> {
         let owner = self.owner();
         self.keeper.abort();
-        match self.shared.connections.until(Request::Close(owner), self.budget).await? {
+        match self.shared.connections.until(Request::Close(owner), self.budget).await?.0 {
             Answer::Done => Ok(()),
             _ => Err(Error::Unknown),
         }
@@ -246,103 +211,94 @@ impl Session {
 
     /// Waits until something that it held is lost, or may be.
     pub async fn lost(&self) -> Loss {
+        self.loses(|_| true).await
+    }
+
+    /// Waits until something that it held is lost for sure: somebody who knows has said so.
+    pub async fn surely_lost(&self) -> Loss {
+        self.loses(|loss| *loss != Loss::Silent).await
+    }
+
+    async fn loses(&self, counts: impl Fn(&Loss) -> bool) -> Loss {
         let mut lost = self.lost.clone();
-        match lost.wait_for(Option::is_some).await.map(|loss| loss.clone()) {
+        match lost.wait_for(|loss| loss.as_ref().is_some_and(&counts)).await.map(|it| it.clone()) {
             Ok(Some(loss)) => loss,
             Ok(None) | Err(_) => std::future::pending().await,
         }
     }
 
-    /// What was lost last, if anything.
+    /// What was lost, if anything; or, for now, that it may be.
     #[must_use]
     pub fn loss(&self) -> Option<Loss> {
-        self.lost.borrow().clone()
+        self.shared.clerk().loss(self.shared.now())
     }
 
-    /// Asks until there is an answer or the time is up.
-    async fn errand(&self, number: RequestNo, limit: Duration) -> Result<Outcome, Error> {
-        let shared = &self.shared;
-        let guard = GiveUp { shared, number };
-        let deadline = Instant::now() + limit;
+    /// Asks until there is an answer or the time is up; then takes it back.
+    async fn errand(&self, number: RequestNo, deadline: Instant) -> Result<Outcome, Error> {
+        // Whoever drops this future does not wait any more: somebody must bring it to its end.
+        let _guard = GiveUp { shared: Arc::clone(&self.shared), number };
         let mut why = String::new();
+        if let Some(outcome) = self.outcome(number, deadline, &mut why).await {
+            return Ok(outcome);
+        }
+        if !self.shared.clerk().cancel(number) {
+            return Err(Error::Unreachable(why));
+        }
+        match self.outcome(number, Instant::now() + LAST_WORD, &mut why).await {
+            Some(Outcome::Refused(Refusal::Cancelled)) => Ok(Outcome::Refused(Refusal::TimedOut)),
+            Some(outcome) => Ok(outcome),
+            None => Err(Error::Unknown),
+        }
+    }
+
+    async fn outcome(
+        &self,
+        number: RequestNo,
+        deadline: Instant,
+        why: &mut String,
+    ) -> Option<Outcome> {
         loop {
-            let Some(request) = shared.clerk().request(number) else { return Err(Error::Unknown) };
-            let asked = shared.now();
-            let ask = tokio::time::timeout_at(deadline, shared.connections.ask(request));
-            let heard = match ask.await {
-                Ok((heard, trouble)) => {
-                    why = trouble.unwrap_or(why);
-                    heard
-                }
-                Err(_) => Heard::Silence,
-            };
-            let next = shared.clerk().heard(shared.now(), asked, number, heard);
-            shared.tell();
+            let request = self.shared.clerk().request(number)?;
+            let attempt = self.shared.attempt(number, request);
+            // Out of time: the clerk knows that it was sent.
+            let (next, trouble) = tokio::time::timeout_at(deadline, attempt).await.ok()?;
+            if let Some(trouble) = trouble {
+                *why = trouble;
+            }
             match next {
-                Next::Over(outcome) => return Ok(outcome),
+                Next::Over(outcome) => return Some(outcome),
                 Next::Again(pause) if Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause).await;
                 }
-                Next::Again(_) => break,
+                Next::Again(_) => return None,
+                Next::Back(_) => unreachable!("somebody waits for it"),
             }
-        }
-        let exposed = shared.clerk().exposed(number);
-        let cancel = shared.clerk().give_up(number);
-        std::mem::forget(guard);
-        match cancel {
-            Some(cancel) => self.last_word(cancel).await,
-            None if exposed => Err(Error::Unknown),
-            None => Err(Error::Unreachable(why)),
-        }
-    }
-
-    /// Takes a request back whose time is up, and says what came of it.
-    async fn last_word(&self, cancel: Request) -> Result<Outcome, Error> {
-        match self.shared.connections.until(cancel, LAST_WORD).await {
-            Ok(Answer::Granted(grants)) => Ok(Outcome::Granted(grants)),
-            Ok(_) => Ok(Outcome::Refused(Refusal::TimedOut)),
-            Err(Error::Refused(refusal)) => Ok(Outcome::Refused(refusal)),
-            Err(_) => Err(Error::Unknown),
         }
     }
 }
 
 impl Drop for Session {
     fn drop(&mut self) {
+        self.shared.dropped.store(true, Relaxed);
         self.keeper.abort();
     }
 }
 
-/// Somebody dropped the future of a request: nobody will hear of it, so it must neither wait on
+/// Somebody may drop the future of a request: nobody will hear of it, so it must neither wait on
 /// nor be granted for nothing.
-struct GiveUp<'a> {
-    shared: &'a Arc<Shared>,
+struct GiveUp {
+    shared: Arc<Shared>,
     number: RequestNo,
 }
 
-impl Drop for GiveUp<'_> {
+impl Drop for GiveUp {
     fn drop(&mut self) {
-        let Some(cancel) = self.shared.clerk().give_up(self.number) else { return };
+        if !self.shared.clerk().abandon(self.number) {
+            return;
+        }
         // Without a runtime nobody is left who could say it; the lease ends it.
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
-        let shared = Arc::clone(self.shared);
-        runtime.spawn(async move {
-            let heard = shared.connections.ask(cancel).await.0;
-            let Heard::Answer(Answer::Granted(grants)) = heard else { return };
-            for Grant { name, token, .. } in grants {
-                // What was held before stays, by its new token.
-                let release = {
-                    let mut clerk = shared.clerk();
-                    let before = clerk.token(&name);
-                    before.is_none().then(|| clerk.release(name, token))
-                };
-                let Some(number) = release else { continue };
-                let request = shared.clerk().request(number).expect("it has just begun");
-                let asked = shared.now();
-                let heard = shared.connections.ask(request).await.0;
-                shared.clerk().heard(shared.now(), asked, number, heard);
-                shared.clerk().give_up(number);
-            }
-        });
+        let (shared, number) = (Arc::clone(&self.shared), self.number);
+        runtime.spawn(async move { shared.finish(number).await });
     }
 }

@@ -4,7 +4,7 @@ use protocol::Lsn;
 
 use crate::{
     Rule, State, Table,
-    record::Record,
+    record::{self, Record},
     table::{Rebuilt, Torn},
 };
 
@@ -54,7 +54,7 @@ pub(super) struct Story {
     rule: Option<Rule>,
     state: Option<State<Rule>>,
     rebuilt: Option<Rebuilt<Rule>>,
-    /// Records since the last checkpoint.
+    /// What was written since the last checkpoint, by weight.
     records: u64,
     /// Pieces of the checkpoint that is being read, and of the last one.
     reading: u64,
@@ -76,7 +76,7 @@ impl Story {
             Record::Applied(command) => {
                 let rule = self.rule.ok_or(Past::Headless(at))?;
                 self.drop_unfinished()?;
-                self.records += 1;
+                self.records += record::weight(&command);
                 let state = self.state.get_or_insert_with(|| empty(rule));
                 // Who is concerned asks again.
                 state.apply(command, &mut Vec::new());

@@ -101,9 +101,8 @@ async fn what_is_dropped_takes_nothing_and_a_loss_is_told() {
 
     let grants = other.acquire(want("l"), PATIENCE).await.expect("free");
     let connections = Connections::new(Arc::new(Tcp), CLUSTER, addr.clone(), 2);
-    let numbers = (lockmgr::RequestNo(1_000_000), 1_000);
     let owner = other.owner();
-    let adopted = Session::adopt(connections, owner, numbers, PATIENCE, 2).await.expect("known");
+    let adopted = Session::adopt(connections, owner, PATIENCE, 2).await.expect("known");
     adopted.release("l".into(), grants[0].token).await.expect("one session, two clients");
     let loss = timeout(PATIENCE, other.lost()).await.expect("told by a renewal");
     assert_eq!(loss, Loss::Names(vec!["l".into()]));
