@@ -123,6 +123,19 @@ impl From<pbservice::OpenError> for Failure {
     }
 }
 
+impl From<lockmgr::server::OpenError> for Failure {
+    fn from(error: lockmgr::server::OpenError) -> Self {
+        use lockmgr::{core::Past, server::OpenError as E};
+        match &error {
+            E::Past(Past::Rule { log, .. }) => {
+                Self::new(Exit::Environment, format!("{error}: --policy {log}, or another --data"))
+            }
+            E::Record(_) | E::Past(_) => unreadable(&error),
+            E::Listen { addr, why } => cannot_listen(addr, why),
+        }
+    }
+}
+
 /// A log that is whole and makes no sense to whoever opened it.
 fn unreadable(error: &dyn std::error::Error) -> Failure {
     let why = format!(
@@ -157,6 +170,19 @@ impl From<pbservice::Error> for Failure {
             pbservice::Error::Unknown => Exit::Unknown,
             pbservice::Error::Unreachable(_) => Exit::Environment,
             pbservice::Error::TooLarge => Exit::Refused,
+        };
+        Self::new(exit, error)
+    }
+}
+
+impl From<lockmgr::Error> for Failure {
+    fn from(error: lockmgr::Error) -> Self {
+        use lockmgr::{Error as E, Refusal as R};
+        let exit = match &error {
+            E::Refused(R::Unknown(_) | R::NotHeld(_)) => Exit::NotFound,
+            E::Refused(_) => Exit::Refused,
+            E::Unknown => Exit::Unknown,
+            E::Unreachable(_) => Exit::Environment,
         };
         Self::new(exit, error)
     }

@@ -39,14 +39,14 @@
 //!
 //! # What was left out
 //!
-//! Shards, transactions and locks have no verbs yet, and a primary/backup store has only the verbs
+//! Shards and transactions have no verbs yet, and a primary/backup store has only the verbs
 //! that its layer has. There is no daemon mode and no remote control of nodes: the system's own
 //! tools start and stop processes.
 //!
 //! # Reading order
 //!
 //! [`cli`] and [`failure`]; [`settings`] and [`node`] for a node, [`view`] and [`pb`] for those of
-//! a primary/backup store; [`store`], [`verbs`], [`status`] and [`mod@print`] for their clients, [`mod@load`] for many lines and [`shell`] with [`prompt`] for
+//! a primary/backup store, [`lock`] for a lock service and its clients; [`store`], [`verbs`], [`status`] and [`mod@print`] for their clients, [`mod@load`] for many lines and [`shell`] with [`prompt`] for
 //! people; [`trial`] with [`demo`], [`chaos`] and [`processes`]; [`check`] and [`mod@bench`];
 //! [`version`]; [`logtool`] with `records`, and [`snapshottool`], for what lies on disk.
 
@@ -63,6 +63,8 @@ pub mod demo;
 pub mod failure;
 
 pub mod load;
+
+pub mod lock;
 
 pub mod logtool;
 

@@ -44,6 +44,7 @@ async fn run(cli: Cli) -> Result<(), Failure> {
         Verb::Kv(flags) => synod::node::run(&flags, format).await,
         Verb::View(flags) => synod::view::run(&flags, format).await,
         Verb::Pb(flags) => synod::pb::run(&flags, format).await,
+        Verb::Lock(flags) => synod::lock::run(&flags, format).await,
         Verb::Put(on) => perform(on, Deed::Put, how).await,
         Verb::Append(on) => perform(on, Deed::Append, how).await,
         Verb::Get(on) => perform(on, Deed::Get, how).await,

@@ -99,7 +99,9 @@ pub fn init(flags: &cli::Init, format: Format) -> Result<(), Failure> {
     wal::init_dir(&flags.data, cluster, NodeId(flags.id), &wal::Config::default())?;
     let (id, data) = (flags.id, flags.data.display());
     let start = match NodeId(id) {
-        viewservice::SERVICE_NODE => format!("synod view --data {data} --listen ..."),
+        viewservice::SERVICE_NODE => format!(
+            "synod view --data {data} --listen ..., or: synod lock serve --data {data} --listen ..."
+        ),
         _ => format!(
             "synod kv --id {id} --data {data} --peers ..., or: synod pb --id {id} --data {data} --durable --view ..."
         ),

@@ -3,6 +3,7 @@
 //! One rule ties flags and variables: `--snapshot-bytes` is `SYNOD_SNAPSHOT_BYTES`, in every verb
 //! that has it, and nothing else is. A test walks the tree and holds every flag to it.
 
+mod lock;
 mod node;
 mod pair;
 mod store;
@@ -13,6 +14,10 @@ mod tests;
 
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::FalseyValueParser};
 
+pub use lock::{
+    Lock, LockAcquire, LockHolders, LockRelease, LockRenew, LockServe, LockTry, LockView, LockWhat,
+    LockWith, Locks, Term, Wanted,
+};
 pub use node::{Init, Kv};
 pub use pair::{Pb, PbServe, PbWhat, View, ViewServe, ViewWhat, Views};
 pub use store::{
@@ -77,6 +82,9 @@ pub enum Verb {
     /// Run one server of a primary/backup store, or look at such a store.
     #[command(after_help = pair::PB)]
     Pb(Pb),
+    /// Run a lock service, take locks from one, or look at it.
+    #[command(after_help = lock::LOCK)]
+    Lock(Lock),
     /// Set a key.
     #[command(after_help = store::PUT)]
     Put(On<Write>),

@@ -9,7 +9,7 @@ use crate::settings::Addresses;
 /// `synod init`
 #[derive(Args, Clone, Debug)]
 pub struct Init {
-    /// This node's number; 0 for a view service.
+    /// This node's number; 0 for a view service or a lock service.
     #[arg(long, env = "SYNOD_ID")]
     pub id: u16,
     /// Its directory; must not hold a node already.
@@ -26,6 +26,8 @@ Examples:
   synod kv --id 1 --data data/1 --peers 1=127.0.0.1:7001,2=127.0.0.1:7002,3=127.0.0.1:7003
   synod init --id 0 --data data/view
   synod view --listen 127.0.0.1:7100 --data data/view
+  synod init --id 0 --data data/locks
+  synod lock serve --listen 127.0.0.1:7200 --data data/locks
   synod init --id 1 --data data/pb-1
   synod pb --id 1 --view 127.0.0.1:7100 --durable --data data/pb-1";
 

@@ -8,7 +8,11 @@ mod everyday;
 
 mod harness;
 
+mod killed;
+
 mod load;
+
+mod locks;
 
 mod processes;
 

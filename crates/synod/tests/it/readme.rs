@@ -80,15 +80,22 @@ fn the_session_of_a_pair_is_one_that_happens() {
     happens("docs/tools.md", "demo pb", &arguments);
 }
 
-/// Whoever pastes these lines into a shell has a pair that works.
-#[test]
-fn the_commands_for_a_pair_can_be_pasted() {
+/// Whoever pastes the session `name` of the README into a shell hears this, and this from those who
+/// run behind it. What the session names as `place` is a free address.
+fn pasted(name: &str, place: &str) -> (String, String) {
+    let lines = session("README.md", name);
+    assert!(lines.iter().any(|line| line.contains(place)), "{lines:?}");
+    let (out, err, well) = run(&lines, place);
+    assert!(well, "{err}\n{out}");
+    (out, err)
+}
+
+/// Runs these lines in a shell, in a directory of their own, and ends what runs behind them.
+fn run(lines: &[String], place: &str) -> (String, String, bool) {
     let dir = tempfile::tempdir().expect("a directory");
     let free = synod::processes::free_addresses(1..=1).expect("a port").to_string();
     let (_, addr) = free.split_once('=').expect("an address");
-    let lines = session("README.md", "pair");
-    assert!(lines.iter().any(|line| line.contains("127.0.0.1:7100")), "{lines:?}");
-    let commands = lines.join("\n").replace("127.0.0.1:7100", addr);
+    let commands = lines.join("\n").replace(place, addr);
     // Whatever happens, what runs behind the commands is ended before the shell is.
     let script = format!("trap 'kill $(jobs -p); wait' EXIT\nset -e\n{commands}\n");
     let program = Path::new(SYNOD).parent().expect("a directory");
@@ -97,9 +104,49 @@ fn the_commands_for_a_pair_can_be_pasted() {
     shell.args(["-c", &script]).current_dir(dir.path());
     shell.env("PATH", format!("{}:{path}", program.display()));
     let output = shell.output().expect("there is bash");
-    let (out, err) = (stdout(&output), stderr(&output));
-    assert!(output.status.success(), "{err}\n{out}");
+    (stdout(&output), stderr(&output), output.status.success())
+}
+
+/// Whoever pastes these lines into a shell has a pair that works.
+#[test]
+fn the_commands_for_a_pair_can_be_pasted() {
+    let (out, err) = pasted("pair", "127.0.0.1:7100");
     let told: Vec<&str> = out.lines().collect();
     assert_eq!(told[..2], ["data/view", "good morning, all"], "{err}");
     assert!(told[2].contains("node ") && told[2].contains(" is primary"), "{out}");
+}
+
+/// The same for locks.
+#[test]
+fn the_commands_for_locks_can_be_pasted() {
+    let (out, err) = pasted("locks", "127.0.0.1:7200");
+    let told: Vec<&str> = out.lines().collect();
+    let expected = [
+        "data/locks",
+        "1 1",
+        "somebody prints",
+        "1 X 1",
+        "printing with token 2",
+        "0 names are locked, 0 requests wait",
+    ];
+    assert_eq!(told, expected, "{err}");
+}
+
+/// What the tools say of locks is what stands in their chapter.
+#[test]
+fn the_session_of_locks_is_one_that_happens() {
+    let lines = session("docs/tools.md", "locks, and what is said of them");
+    let written: Vec<String> =
+        lines.iter().filter(|line| !line.starts_with("$ ")).map(|line| masked(line)).collect();
+    let commands = lines.iter().filter_map(|line| line.strip_prefix("$ "));
+    let service = [
+        "synod init --id 0 --data data/locks > said 2>&1",
+        "synod lock serve --listen 127.0.0.1:7200 --data data/locks > said 2>&1 &",
+        "exec 2>&1",
+        "set +e",
+    ];
+    let script: Vec<String> = service.into_iter().chain(commands).map(str::to_owned).collect();
+    let (out, err, _) = run(&script, "127.0.0.1:7200");
+    let happened: Vec<String> = out.lines().map(masked).collect();
+    assert_eq!(happened, written, "{out}\n{err}");
 }
