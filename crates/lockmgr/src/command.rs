@@ -135,8 +135,9 @@ pub enum Command {
     Pin(Owner),
     /// An owner is done, well or not: all it has is given back.
     Leave(Owner),
-    /// An owner was silent longer than its lease.
-    Expire(Owner),
+    /// These owners were silent longer than their leases. All of them at once: nothing that one of
+    /// them had is granted to another.
+    Expire(Vec<Owner>),
     /// The delay after an expiry is over.
     Reopen(Name),
 }
@@ -226,7 +227,8 @@ pub enum Refusal {
     /// A transaction gave something back and wanted more.
     #[error("{0} has given locks back: a transaction takes none after that")]
     Shrinking(Owner),
-    /// The owner waits for this name under another number already.
+    /// The owner waits for this name under another number already; or it is a transaction, and would
+    /// give something back before it has this name.
     #[error("the same owner waits for `{0}` under another number already")]
     Waits(Name),
     /// What is to be given back is not held, or not by that token.

@@ -87,11 +87,12 @@ pub const AT_ANY_TIME: [Check; 20] = [
 ];
 
 /// What speaks of time.
-pub const IN_TIME: [Check; 8] = [
+pub const IN_TIME: [Check; 9] = [
     ("who waits long enough waits no longer", time::wait_deadline),
     ("who is silent loses all", time::lease),
     ("who speaks keeps all", time::renewal),
     ("a lease that ends in the queue gets nothing", time::lease_in_the_queue),
+    ("leases that end together give each other nothing", time::leases_together),
     ("who expired gives nothing back", time::late_release),
     ("a name rests after its owner's death", time::delay),
     ("a death of the home costs nobody anything", time::restart_keeps_all),

@@ -64,6 +64,12 @@ impl<P: Policy> Table<P> {
     /// The next command that time has brought about by `now`. It must be applied (and logged, where
     /// there is a log) before any other; then ask again, until there is none.
     pub fn due(&mut self, now: Time) -> Option<Command> {
+        // Leases first, all of them: what else time brings may grant something, and not to somebody
+        // whose lease is over.
+        let late = self.clocks.late(now);
+        if !late.is_empty() {
+            return Some(Command::Expire(late));
+        }
         while let Some(alarm) = self.clocks.ring(now) {
             if let Some(command) = self.command_of(alarm, now) {
                 return Some(command);
@@ -89,7 +95,7 @@ impl<P: Policy> Table<P> {
         assert!(ends || !self.clocks.is_late(now), "what is due comes first");
         let touched = Touched::by(&command);
         let quiet = match &command {
-            Command::Expire(owner) => self.state.will_be_quiet(*owner),
+            Command::Expire(owners) => self.state.will_be_quiet(owners),
             _ => Vec::new(),
         };
         let reply = self.state.apply(command, news);
@@ -108,7 +114,7 @@ impl<P: Policy> Table<P> {
                     _ => {}
                 }
             }
-            Touched::Gone(owner) => self.clocks.leave(owner),
+            Touched::Gone(owners) => owners.iter().for_each(|owner| self.clocks.leave(*owner)),
             Touched::Nothing => {}
         }
         for name in quiet {
@@ -160,7 +166,6 @@ impl<P: Policy> Table<P> {
 
     fn command_of(&mut self, alarm: Alarm, now: Time) -> Option<Command> {
         match alarm {
-            Alarm::Lease(owner) => Some(Command::Expire(owner)),
             Alarm::Quiet(name) => Some(Command::Reopen(name)),
             Alarm::Wait(ticket) => Some(Command::Cancel { ticket, why: Why::TimedOut }),
             Alarm::Search(ticket) => {
@@ -180,7 +185,7 @@ enum Touched {
     Opened,
     Owner(Owner),
     Ticket(Ticket),
-    Gone(Owner),
+    Gone(Vec<Owner>),
 }
 
 impl Touched {
@@ -190,7 +195,8 @@ impl Touched {
             Command::Enter { owner, .. } => Self::Owner(*owner),
             Command::Acquire(Acquire { ticket, .. }) => Self::Ticket(*ticket),
             Command::Release(release) => Self::Ticket(release.ticket),
-            Command::Leave(owner) | Command::Expire(owner) => Self::Gone(*owner),
+            Command::Leave(owner) => Self::Gone(vec![*owner]),
+            Command::Expire(owners) => Self::Gone(owners.clone()),
             Command::Cancel { .. } | Command::Pin(_) | Command::Reopen(_) => Self::Nothing,
         }
     }

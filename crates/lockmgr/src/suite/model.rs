@@ -92,7 +92,7 @@ impl Model {
             Command::Cancel { ticket, why } => Ok(self.cancel(*ticket, why)),
             Command::Pin(owner) => self.pin(*owner),
             Command::Leave(owner) => Ok(self.leave(*owner, &Refusal::Cancelled)),
-            Command::Expire(owner) => Ok(self.expire(*owner)),
+            Command::Expire(owners) => Ok(self.expire(owners)),
             Command::Reopen(name) => {
                 self.quiet.retain(|(quiet, _)| quiet != name);
                 Ok(Reply::Done)
@@ -268,10 +268,13 @@ impl Model {
         let one = self.one(ticket.owner)?;
         let hold = one.hold(name).filter(|hold| token.is_none() || hold.token == *token);
         let waits = one.waits().any(|ask| ask.wants.iter().any(|(it, ..)| it == name));
+        let first = one.waits().min_by_key(|ask| ask.number).map(|ask| ask.wants[0].0.clone());
         let reply = if hold.is_none() || one.life == Life::Pinned {
             Reply::Refused(Refusal::NotHeld(name.clone()))
         } else if waits {
             Reply::Refused(Refusal::Waits(name.clone()))
+        } else if let (Discipline::TwoPhase, Some(first)) = (one.terms.discipline, first) {
+            Reply::Refused(Refusal::Waits(first))
         } else {
             one.held.retain(|hold| hold.name != *name);
             if one.terms.discipline == Discipline::TwoPhase {
@@ -327,8 +330,9 @@ impl Model {
         Reply::Done
     }
 
-    fn expire(&mut self, owner: Owner) -> Reply {
-        if let Ok(one) = self.one(owner) {
+    fn expire(&mut self, owners: &[Owner]) -> Reply {
+        for &owner in owners {
+            let Ok(one) = self.one(owner) else { continue };
             let delay = one.terms.delay;
             let names: Vec<_> = one.held.iter().map(|hold| hold.name.clone()).collect();
             for name in names.into_iter().filter(|_| !delay.is_zero()) {
@@ -338,8 +342,9 @@ impl Model {
                 }
             }
             self.news.push(News::Lost(owner, Refusal::Unknown(owner)));
+            self.leave(owner, &Refusal::Unknown(owner));
         }
-        self.leave(owner, &Refusal::Unknown(owner))
+        Reply::Done
     }
 
     /// What there is: owners, and for each what it holds, by name, and whether it cannot yield.

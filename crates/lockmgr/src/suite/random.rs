@@ -131,7 +131,9 @@ impl Life {
                 self.is_a_circle(*ticket, chain)?;
                 self.walked.circles += 1;
             }
-            self.walked.expiries += u64::from(matches!(command, Command::Expire(_)));
+            if let Command::Expire(owners) = &command {
+                self.walked.expiries += owners.len() as u64;
+            }
             self.apply(command)?;
         }
         match self.table.deadline() {

@@ -228,6 +228,12 @@ pub(super) fn two_phases(make: Make<'_>) {
     scene.take(a, "x", X);
     scene.take(a, "y", X);
     let waits = scene.queue(b, "y", X);
+    scene.take(b, "w", X);
+    let more = scene.queue(a, "w", X);
+    let taking = Reply::Refused(Refusal::Waits(Name::from("w")));
+    assert_eq!(scene.release(a, "x"), taking, "it takes still");
+    assert_eq!(cancel(&mut scene, more), Reply::Done);
+    scene.home.news();
     assert_eq!(scene.release(a, "x"), Reply::Released);
     assert_eq!(scene.granted(), []);
     let shrinking = Refusal::Shrinking(a);

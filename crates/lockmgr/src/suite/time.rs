@@ -111,6 +111,29 @@ pub(super) fn lease_in_the_queue(make: Make<'_>) {
     assert!(news.iter().any(granted), "{news:?}");
 }
 
+/// Two leases end in the same moment: what the one had is not granted to the other.
+pub(super) fn leases_together(make: Make<'_>) {
+    let mut scene = scene(make);
+    let [first, second] = [(); 2].map(|()| scene.open(Terms::session(LEASE)));
+    let last = scene.session();
+    scene.take(first, "x", X);
+    scene.take(second, "y", X);
+    let vain = [scene.queue(second, "x", X), scene.queue(first, "y", X)];
+    let waits = scene.queue(last, "x", X);
+    scene.home.pass(LEASE);
+    let news = scene.home.news();
+    for ticket in vain {
+        let refused = News::Refused(ticket, Refusal::Unknown(ticket.owner));
+        assert!(news.contains(&refused), "{refused:?} is not in {news:?}");
+    }
+    let granted = news.iter().filter_map(|one| match one {
+        News::Granted(ticket, _) => Some(*ticket),
+        _ => None,
+    });
+    assert_eq!(granted.collect::<Vec<_>>(), [waits], "{news:?}");
+    assert_eq!((scene.holders("x"), scene.holders("y")), (vec![(last, X)], vec![]));
+}
+
 /// An owner that was taken for dead wakes up and gives back what is another's by now.
 pub(super) fn late_release(make: Make<'_>) {
     let mut scene = scene(make);

@@ -13,8 +13,6 @@ use crate::{Name, Owner, Patience, Policy, Ticket};
 /// What time can bring.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Alarm {
-    /// A lease is over.
-    Lease(Owner),
     /// A request has waited as long as it would.
     Wait(Ticket),
     /// A request has waited so long that it looks for a circle.
@@ -79,24 +77,29 @@ impl Clocks {
         due.filter_map(|(_, owner)| self.leases.get(owner)).any(|lease| lease.end <= now)
     }
 
-    /// Takes out what is due, if it still means something. Leases first: what else time brings may
-    /// grant something, and not to somebody whose lease is over.
-    pub(super) fn ring(&mut self, now: Time) -> Option<Alarm> {
+    /// Takes out all whose leases are over.
+    pub(super) fn late(&mut self, now: Time) -> Vec<Owner> {
+        let mut late = Vec::new();
         while let Some(&(at, owner)) = self.endings.first().filter(|(at, _)| *at <= now) {
             self.endings.remove(&(at, owner));
             let lease = self.leases.get_mut(&owner).expect("each has a lease");
             if lease.end <= now {
                 self.leases.remove(&owner);
-                return Some(Alarm::Lease(owner));
+                late.push(owner);
+                continue;
             }
             // It was prolonged meanwhile.
             lease.rings = lease.end;
             self.endings.insert((lease.end, owner));
         }
+        late
+    }
+
+    /// Takes out what else is due, if it still means something.
+    pub(super) fn ring(&mut self, now: Time) -> Option<Alarm> {
         while self.alarms.first().is_some_and(|(at, _)| *at <= now) {
             let (at, alarm) = self.alarms.pop_first().expect("there is one");
             let real = match &alarm {
-                Alarm::Lease(_) => None,
                 Alarm::Wait(ticket) => self.waits.get(ticket).map(|waits| waits.until),
                 Alarm::Search(ticket) => self.waits.get(ticket).and_then(|waits| waits.search),
                 Alarm::Quiet(name) => self.quiet.get(name).copied(),

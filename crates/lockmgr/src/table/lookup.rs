@@ -28,10 +28,11 @@ impl<P: Policy> State<P> {
         self.recent.iter()
     }
 
-    /// What will be kept from everybody for a while when this owner expires.
-    pub(super) fn will_be_quiet(&self, owner: Owner) -> Vec<Name> {
-        let quiet = self.owners.get(&owner).filter(|standing| !standing.terms.delay.is_zero());
-        quiet.map(|standing| standing.held.iter().cloned().collect()).unwrap_or_default()
+    /// What will be kept from everybody for a while when these owners expire.
+    pub(super) fn will_be_quiet(&self, owners: &[Owner]) -> Vec<Name> {
+        let known = owners.iter().filter_map(|owner| self.owners.get(owner));
+        let rests = known.filter(|standing| !standing.terms.delay.is_zero());
+        rests.flat_map(|standing| &standing.held).cloned().collect()
     }
 
     /// The terms of an owner, if it is known.

@@ -114,7 +114,7 @@ impl<P: Policy> State<P> {
             Command::Cancel { ticket, why } => Ok(self.cancel(ticket, why, news)),
             Command::Pin(owner) => self.pin(owner),
             Command::Leave(owner) => Ok(self.leave(owner, Refusal::Cancelled, news)),
-            Command::Expire(owner) => Ok(self.expire(owner, news)),
+            Command::Expire(owners) => Ok(self.expire(&owners, news)),
             Command::Reopen(name) => Ok(self.reopen(name, news)),
         };
         reply.unwrap_or_else(Reply::Refused)
@@ -216,12 +216,15 @@ impl<P: Policy> State<P> {
         let theirs = hold.is_some_and(|hold| token.is_none() || hold.token == *token);
         let wanted = |waiting: &Waiting| waiting.wants.iter().any(|(it, ..)| it == name);
         let waits = self.waiting > 0 && self.waits_of(owner).any(|(_, waiting)| wanted(waiting));
+        let taking = self.waits_of(owner).map(|(_, waiting)| waiting.wants[0].0.clone()).next();
         let standing = self.owners.get_mut(&owner).expect("seen above");
         let refusal = if !theirs || standing.phase == Phase::Pinned {
             Some(Refusal::NotHeld(name.clone()))
         } else {
-            // It stands before others because of what it holds.
-            waits.then(|| Refusal::Waits(name.clone()))
+            // It stands before others because of what it holds; and a transaction that waits would
+            // take something after it has given something back.
+            let two_phase = standing.terms.discipline == Discipline::TwoPhase;
+            waits.then(|| name.clone()).or(taking.filter(|_| two_phase)).map(Refusal::Waits)
         };
         if let Some(refusal) = refusal {
             let reply = Reply::Refused(refusal);
@@ -304,16 +307,26 @@ impl<P: Policy> State<P> {
         Reply::Done
     }
 
-    fn expire(&mut self, owner: Owner, news: &mut Vec<News>) -> Reply {
-        for name in self.will_be_quiet(owner) {
-            let delay = self.owners[&owner].terms.delay;
-            let lock = self.locks.get_mut(&name).expect("it is held");
-            lock.quiet = Some(delay.max(lock.quiet.unwrap_or_default()));
+    /// First all of them lose everything, and only then is anything granted: what one of them had
+    /// must not go to another whose lease is over as well.
+    fn expire(&mut self, owners: &[Owner], news: &mut Vec<News>) -> Reply {
+        let mut freed = Names::new();
+        for &owner in owners {
+            if !self.owners.contains_key(&owner) {
+                continue;
+            }
+            for name in self.will_be_quiet(&[owner]) {
+                let delay = self.owners[&owner].terms.delay;
+                let lock = self.locks.get_mut(&name).expect("it is held");
+                lock.quiet = Some(delay.max(lock.quiet.unwrap_or_default()));
+            }
+            let refusal = Refusal::Unknown(owner);
+            news.push(News::Lost(owner, refusal.clone()));
+            freed.append(&mut self.strip(owner, &refusal, news));
+            self.owners.remove(&owner);
         }
-        if self.owners.contains_key(&owner) {
-            news.push(News::Lost(owner, Refusal::Unknown(owner)));
-        }
-        self.leave(owner, Refusal::Unknown(owner), news)
+        self.pass(freed, news);
+        Reply::Done
     }
 
     fn reopen(&mut self, name: Name, news: &mut Vec<News>) -> Reply {

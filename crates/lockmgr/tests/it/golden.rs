@@ -53,7 +53,7 @@ fn commands() -> Vec<Command> {
         cancel(Why::Deadlock(vec![link])),
         Command::Pin(B),
         Command::Leave(B),
-        Command::Expire(A),
+        Command::Expire(vec![A, B]),
         Command::Reopen("k".into()),
     ];
     let modes = lockmgr::mode::MODES.into_iter().enumerate();
@@ -78,7 +78,7 @@ fn table() -> State<Rule> {
         deadlock,
         acquire(B, 2, "k", Mode::S, wait),
         acquire(Owner::session(3), 1, "q", Mode::U, wait),
-        Command::Expire(Owner::session(3)),
+        Command::Expire(vec![Owner::session(3)]),
     ] {
         state.apply(command, &mut Vec::new());
     }
