@@ -21,6 +21,11 @@ pub const MAX_WAITING: usize = 131_072;
 /// An owner has at most so many requests whose answers are remembered or still to come.
 pub const MAX_REQUESTS: usize = 256;
 
+/// An owner's requests are in at most so many lanes: see [`RequestNo`]. One more takes the place of
+/// the one that was begun first, with all that is remembered of it, unless something of it waits; the
+/// opener's stays.
+pub const MAX_LANES: usize = 64;
+
 /// The chain of a deadlock is told up to so many links.
 pub const MAX_CHAIN: usize = 64;
 
@@ -73,7 +78,8 @@ pub enum Patience {
 pub struct Acquire {
     /// Who asks, by which number. Asked again under the same number it is the same request.
     pub ticket: Ticket,
-    /// The owner will not ask again under numbers below this one.
+    /// The owner will not ask again under numbers below this one, of the same lane. One of another
+    /// lane says nothing.
     pub floor: RequestNo,
     /// What is wanted. A name that is held already is made stronger if need be.
     pub wants: Vec<Want>,
@@ -86,7 +92,8 @@ pub struct Acquire {
 pub struct Release {
     /// Who asks, by which number.
     pub ticket: Ticket,
-    /// The owner will not ask again under numbers below this one.
+    /// The owner will not ask again under numbers below this one, of the same lane. One of another
+    /// lane says nothing.
     pub floor: RequestNo,
     /// What is given back.
     pub name: Name,

@@ -102,8 +102,31 @@ impl std::str::FromStr for Owner {
 pub struct Birth(pub u64);
 
 /// The number of a request among those of its owner; grows by one with each.
+///
+/// A session may have several clients, and their numbers must not clash. So the upper 32 bits are the
+/// client's *lane*, the lower 32 count. The lane of who opened the session is 0; another client picks
+/// one at random. What a client says that it is done with, it says of its own lane only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct RequestNo(pub u64);
+
+impl RequestNo {
+    /// The first number of this lane.
+    #[must_use]
+    pub const fn first_of(lane: u32) -> Self {
+        Self(Self::floor_of(lane).0 + 1)
+    }
+
+    /// Not above any number of this lane.
+    pub(crate) const fn floor_of(lane: u32) -> Self {
+        Self((lane as u64) << u32::BITS)
+    }
+
+    /// Whose client's it is.
+    #[must_use]
+    pub const fn lane(self) -> u32 {
+        (self.0 >> u32::BITS) as u32
+    }
+}
 
 /// One request of one owner. What waits is a request, not an owner: an owner may wait for several
 /// things at once.

@@ -63,7 +63,7 @@ pub type Make<'a> = &'a mut dyn FnMut(Rule) -> Box<dyn Home>;
 pub type Check = (&'static str, fn(Make<'_>));
 
 /// What holds whenever a home dies: these are also run with a death before each command.
-pub const AT_ANY_TIME: [Check; 20] = [
+pub const AT_ANY_TIME: [Check; 21] = [
     ("two names are locked and unlocked", order::truth_table),
     ("what goes together goes together", order::matrix),
     ("readers share, writers do not", order::shared_and_exclusive),
@@ -78,6 +78,7 @@ pub const AT_ANY_TIME: [Check; 20] = [
     ("given back only by its token", requests::released_by_token),
     ("taken back, and never granted", requests::cancelled),
     ("who is done with a number is done with it", requests::floor),
+    ("clients of one session do not clash", requests::lanes),
     ("one wait for a name at a time", requests::one_wait_for_a_name),
     ("who is not known gets nothing", requests::unknown_owner),
     ("what cannot be is refused", requests::bounds),

@@ -18,6 +18,7 @@ mod grant;
 mod graph;
 mod lock;
 mod lookup;
+mod owner;
 mod pieces;
 mod state;
 mod view;

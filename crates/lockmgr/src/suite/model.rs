@@ -1,6 +1,7 @@
 //! The table once more, as a child would write it: lists, looked through from the front. It shares
 //! no code with the table but the nouns, so that both can only agree by being right.
 
+mod asked;
 mod ways;
 
 use std::time::Duration;
@@ -35,7 +36,8 @@ struct One {
     life: Life,
     held: Vec<Grant>,
     asks: Vec<Ask>,
-    floor: RequestNo,
+    /// Of each lane, the one that was begun first first.
+    floors: Vec<RequestNo>,
 }
 
 impl One {
@@ -150,29 +152,10 @@ impl Model {
             if lease.is_zero() || lease > MAX_TERM || terms.delay > MAX_TERM {
                 return Err(Refusal::Unsound(Unsound::Term));
             }
-            let (held, asks, floor) = (Vec::new(), Vec::new(), RequestNo(0));
-            self.owners.push(One { owner, birth, terms, life: Life::Active, held, asks, floor });
+            let (held, asks, floors) = (Vec::new(), Vec::new(), vec![RequestNo(0)]);
+            self.owners.push(One { owner, birth, terms, life: Life::Active, held, asks, floors });
         }
         Ok(Reply::Done)
-    }
-
-    /// The answer given before, if this was asked before.
-    fn before(&mut self, ticket: Ticket, floor: RequestNo) -> Result<Option<Reply>, Refusal> {
-        let one = self.one(ticket.owner)?;
-        if ticket.request < floor.max(one.floor) {
-            return Err(Refusal::Late(ticket));
-        }
-        one.floor = floor.max(one.floor);
-        let floor = one.floor;
-        let given_up: Vec<_> =
-            one.waits().map(|ask| ask.number).filter(|number| *number < floor).collect();
-        one.asks.retain(|ask| ask.number >= floor);
-        for request in given_up {
-            let ticket = Ticket { request, ..ticket };
-            self.news.push(News::Refused(ticket, Refusal::Cancelled));
-        }
-        self.settle();
-        Ok(self.ask(ticket).map(|ask| ask.answer.clone().unwrap_or(Reply::Waiting)))
     }
 
     fn acquire(&mut self, acquire: &Acquire) -> Answer {
@@ -202,6 +185,7 @@ impl Model {
         });
         let wants = wants.collect();
         one.asks.push(Ask { number: ticket.request, answer: None, arrival, wants });
+        one.asks.sort_by_key(|ask| ask.number);
         if let Err(refusal) = sound {
             self.answer(*ticket, Reply::Refused(refusal.clone()));
             return Err(refusal);
@@ -289,7 +273,7 @@ impl Model {
     }
 
     fn cancel(&mut self, ticket: Ticket, why: &Why) -> Reply {
-        let Some(ask) = self.ask(ticket) else { return Reply::Done };
+        let Some(ask) = self.ask(ticket) else { return self.never(ticket, why) };
         if let Some(answer) = &ask.answer {
             return answer.clone();
         }

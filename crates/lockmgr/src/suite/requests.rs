@@ -7,9 +7,9 @@ use super::{
     scene::{PATIENCE, give, is_granted},
 };
 use crate::{
-    Acquire, Command, Discipline, Full, MAX_NAME, MAX_REQUESTS, MAX_TERM, MAX_WANTS, Mode, Name,
-    News, Patience, Refusal, Release, Reply, RequestNo, Rule, Terms, Ticket, Token, Unsound, Want,
-    Why,
+    Acquire, Command, Discipline, Full, MAX_LANES, MAX_NAME, MAX_REQUESTS, MAX_TERM, MAX_WANTS,
+    Mode, Name, News, Patience, Refusal, Release, Reply, RequestNo, Rule, Terms, Ticket, Token,
+    Unsound, Want, Why,
 };
 use Mode::{S, X};
 
@@ -111,8 +111,46 @@ pub(super) fn cancelled(make: Make<'_>) {
     assert_eq!(scene.granted(), []);
     assert!(is_granted(&cancel(&mut scene, reader)), "too late: it has it");
     assert_eq!(scene.holders("k"), [(c, S)]);
-    let never = scene.ticket(c);
-    assert_eq!(cancel(&mut scene, never), Reply::Done, "there is nothing to take back");
+    let late = scene.request(c, &[("free", X)], Patience::Try);
+    assert_eq!(cancel(&mut scene, late.ticket), Reply::Done, "there is nothing to take back yet");
+    let cancelled = Reply::Refused(Refusal::Cancelled);
+    assert_eq!(scene.home.apply(Command::Acquire(late)), cancelled, "it comes after that");
+    assert_eq!(scene.holders("free"), []);
+}
+
+/// Two clients of one session: their numbers do not clash, and neither says what the other is done
+/// with. So many clients are remembered, and the first ones that wait for nothing are forgotten.
+pub(super) fn lanes(make: Make<'_>) {
+    let mut scene = scene(make);
+    let [a, b] = [(); 2].map(|()| scene.session());
+    let ask = |lane, count: u64, floor, name: &str| {
+        let ticket = Ticket { owner: a, request: RequestNo(RequestNo::first_of(lane).0 + count) };
+        let wants = vec![Want::new(name, X)];
+        Command::Acquire(Acquire { ticket, floor, wants, patience: Patience::For(PATIENCE) })
+    };
+    let none = RequestNo(0);
+    scene.take(b, "k", X);
+    let [first, other] = [0, 5].map(|lane| ask(lane, 1, none, if lane == 0 { "x" } else { "k" }));
+    let granted = scene.home.apply(first.clone());
+    assert!(is_granted(&granted));
+    assert_eq!(scene.home.apply(other.clone()), Reply::Waiting, "another request than the first");
+    let done = RequestNo(RequestNo::first_of(5).0 + 1);
+    assert!(is_granted(&scene.home.apply(ask(5, 2, done, "y"))));
+    assert_eq!(scene.home.apply(first.clone()), granted, "of its own lane only");
+    let done = RequestNo(RequestNo::first_of(0).0 + 2);
+    assert!(is_granted(&scene.home.apply(ask(0, 2, done, "z"))));
+    assert!(matches!(scene.home.apply(first), Reply::Refused(Refusal::Late(_))));
+    assert_eq!(scene.home.apply(other), Reply::Waiting);
+    // Lane 5 waits, and lane 6 is the next.
+    for lane in 6..5 + MAX_LANES as u32 {
+        assert!(is_granted(&scene.home.apply(ask(lane, 0, none, "x"))), "lane {lane}");
+    }
+    assert_eq!(scene.release(b, "k"), Reply::Released);
+    assert_eq!(scene.granted().len(), 1, "lane 5 has waited all the time");
+    let taken = ask(6, 0, none, "w");
+    assert!(is_granted(&scene.home.apply(taken)), "lane 6 was forgotten, and begins anew");
+    let known = scene.home.apply(ask(7, 0, none, "v"));
+    assert!(matches!(&known, Reply::Granted(grants) if grants[0].name == "x".into()), "{known:?}");
 }
 
 /// What lies below the floor is over, and is not asked again.

@@ -3,7 +3,8 @@
 use super::{
     Names,
     lock::{Blocker, Entry, Hold, Lock, Place},
-    state::{Phase, Request, State, Waiting},
+    owner::{Phase, Request, Waiting},
+    state::State,
 };
 use crate::{
     Acquire, Full, Grant, MAX_HOLDS, MAX_TERM, MAX_WAITING, MAX_WANTS, Mode, Name, News, Owner,

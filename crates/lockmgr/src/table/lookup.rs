@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use super::state::{Request, State, Trouble, Waiting};
+use super::{
+    owner::{Request, Waiting},
+    state::{State, Trouble},
+};
 use crate::{Grant, Link, Name, Owner, Patience, Policy, Terms, Ticket, policy::Party};
 
 impl<P: Policy> State<P> {

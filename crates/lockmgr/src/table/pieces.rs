@@ -1,15 +1,18 @@
 //! The state in pieces, for a log that wants to forget what led to it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     Names,
     lock::{Entry, Hold},
-    state::{Phase, Request, Standing, State, Trouble, Waiting},
+    owner::{Phase, Request, Standing, Waiting},
+    state::{State, Trouble},
 };
-use crate::{Birth, Mode, Name, Owner, Patience, Policy, Reply, RequestNo, Terms, Ticket, Token};
+use crate::{
+    Birth, MAX_LANES, Mode, Name, Owner, Patience, Policy, Reply, RequestNo, Terms, Ticket, Token,
+};
 
 /// One piece carries at most so many holds.
 const HOLDS_A_PIECE: usize = 64;
@@ -32,7 +35,7 @@ enum Part {
         birth: Birth,
         terms: Terms,
         phase: Phase,
-        floor: RequestNo,
+        floors: Vec<RequestNo>,
     },
     Holds {
         owner: Owner,
@@ -81,8 +84,9 @@ impl<P: Policy> State<P> {
     }
 
     fn parts_of(&self, owner: Owner, standing: &Standing) -> impl Iterator<Item = Part> {
-        let Standing { birth, terms, ref phase, floor, .. } = *standing;
-        let first = Part::Owner { owner, birth, terms, phase: phase.clone(), floor };
+        let Standing { birth, terms, ref phase, ref floors, .. } = *standing;
+        let (phase, floors) = (phase.clone(), floors.clone());
+        let first = Part::Owner { owner, birth, terms, phase, floors };
         let holds: Vec<_> =
             self.held_by(owner).map(|one| (one.name, one.mode, one.token)).collect();
         let holds: Vec<_> = holds
@@ -131,12 +135,14 @@ impl<P: Policy> Rebuilt<P> {
                 self.state =
                     State { fenced, opened, arrivals, tokens, recent, ..self.state.clone() };
             }
-            Part::Owner { owner, birth, terms, phase, floor } => {
+            Part::Owner { owner, birth, terms, phase, floors } => {
                 if owner.number == 0 && owner.client > self.state.opened {
                     return Err(Torn("a session that was never opened"));
                 }
-                let (held, requests) = (Names::new(), BTreeMap::new());
-                let standing = Standing { birth, terms, phase, held, requests, floor };
+                if !are_lanes(&floors) {
+                    return Err(Torn("an owner's lanes: too many, or one twice, or not the first"));
+                }
+                let standing = Standing { phase, floors, ..Standing::new(birth, terms) };
                 if self.state.owners.insert(owner, standing).is_some() {
                     return Err(Torn("an owner twice"));
                 }
@@ -213,8 +219,12 @@ impl<P: Policy> Rebuilt<P> {
     }
 
     fn request(&mut self, ticket: Ticket, what: Request) -> Result<(), Torn> {
-        let requests = &mut self.standing(ticket.owner)?.requests;
-        match requests.insert(ticket.request, what) {
+        let standing = self.standing(ticket.owner)?;
+        let lane = standing.floors.iter().find(|floor| floor.lane() == ticket.request.lane());
+        if lane.is_none_or(|floor| ticket.request < *floor) {
+            return Err(Torn("a request that its owner is done with"));
+        }
+        match standing.requests.insert(ticket.request, what) {
             None => Ok(()),
             Some(_) => Err(Torn("a request twice")),
         }
@@ -229,4 +239,13 @@ impl<P: Policy> Rebuilt<P> {
             Err(Torn("parts are missing"))
         }
     }
+}
+
+/// Whether an owner can have these lanes: the opener's first, and each once.
+fn are_lanes(floors: &[RequestNo]) -> bool {
+    let mut lanes: Vec<u32> = floors.iter().map(|floor| floor.lane()).collect();
+    let first = lanes.first() == Some(&0);
+    lanes.sort_unstable();
+    lanes.dedup();
+    first && lanes.len() == floors.len() && lanes.len() <= MAX_LANES
 }

@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Names,
-    lock::{Hold, Lock, Place},
+    lock::{Hold, Lock},
+    owner::{Phase, Request, Standing, Waiting},
 };
 use crate::{
-    Birth, Command, Discipline, Full, MAX_OWNERS, MAX_REQUESTS, MAX_TERM, Mode, Name, News, Owner,
-    Patience, Policy, Refusal, Release, Reply, RequestNo, Terms, Ticket, Unsound, Why,
+    Birth, Command, Discipline, Full, MAX_OWNERS, MAX_TERM, Name, News, Owner, Policy, Refusal,
+    Release, Reply, Terms, Ticket, Unsound,
 };
 
 /// The last so many deadlocks and wounds are remembered for whoever asks why.
@@ -24,45 +25,6 @@ pub struct Trouble {
     pub owner: Owner,
     /// What.
     pub refusal: Refusal,
-}
-
-/// How far an owner has come.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) enum Phase {
-    /// It takes and gives back.
-    Active,
-    /// A transaction that has given something back.
-    Shrinking,
-    /// It cannot yield.
-    Pinned,
-    /// A transaction that lost everything, and has not left yet.
-    Aborted(Refusal),
-}
-
-/// One owner.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Standing {
-    pub(super) birth: Birth,
-    pub(super) terms: Terms,
-    pub(super) phase: Phase,
-    pub(super) held: Names,
-    /// What each request waits for, or what came of it.
-    pub(super) requests: BTreeMap<RequestNo, Request>,
-    pub(super) floor: RequestNo,
-}
-
-/// One request that its owner may still ask about.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Request {
-    Waits(Waiting),
-    Over(Reply),
-}
-
-/// What a request waits for: all of it, and its place in each queue.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub(super) struct Waiting {
-    pub(super) wants: Vec<(Name, Mode, Place)>,
-    pub(super) patience: Patience,
 }
 
 /// Everything that must not be lost. The same commands in the same order make the same state.
@@ -143,59 +105,8 @@ impl<P: Policy> State<P> {
         if self.owners.len() >= MAX_OWNERS {
             return Err(Refusal::Full(Full::Owners));
         }
-        let standing = Standing {
-            birth,
-            terms,
-            phase: Phase::Active,
-            held: Names::new(),
-            requests: BTreeMap::new(),
-            floor: RequestNo(0),
-        };
-        self.owners.insert(owner, standing);
+        self.owners.insert(owner, Standing::new(birth, terms));
         Ok(())
-    }
-
-    /// What is common to all requests of an owner: it is known, its number is not over, and what
-    /// was answered before is answered again.
-    pub(super) fn seen_before(
-        &mut self,
-        ticket: Ticket,
-        floor: RequestNo,
-        news: &mut Vec<News>,
-    ) -> Result<Option<Reply>, Refusal> {
-        let unknown = Refusal::Unknown(ticket.owner);
-        let standing = self.owners.get_mut(&ticket.owner).ok_or(unknown)?;
-        let raised = floor.max(standing.floor);
-        if ticket.request < raised {
-            return Err(Refusal::Late(ticket));
-        }
-        if raised > standing.floor {
-            standing.floor = raised;
-            let rest = standing.requests.split_off(&raised);
-            let done = std::mem::replace(&mut standing.requests, rest);
-            self.give_up(ticket.owner, done, news);
-        }
-        let standing = &self.owners[&ticket.owner];
-        Ok(match standing.requests.get(&ticket.request) {
-            Some(Request::Over(reply)) => Some(reply.clone()),
-            Some(Request::Waits(_)) => Some(Reply::Waiting),
-            None if standing.requests.len() >= MAX_REQUESTS => {
-                return Err(Refusal::Full(Full::Requests));
-            }
-            None => None,
-        })
-    }
-
-    /// What its owner no longer asks about waits no longer.
-    fn give_up(&mut self, owner: Owner, done: BTreeMap<RequestNo, Request>, news: &mut Vec<News>) {
-        let mut freed = Names::new();
-        for (request, what) in done {
-            if let Request::Waits(waiting) = what {
-                self.unqueue(&waiting, &mut freed);
-                news.push(News::Refused(Ticket { owner, request }, Refusal::Cancelled));
-            }
-        }
-        self.pass(freed, news);
     }
 
     fn release(&mut self, release: &Release, news: &mut Vec<News>) -> Result<Reply, Refusal> {
@@ -238,36 +149,6 @@ impl<P: Policy> State<P> {
         self.let_go(owner, name);
         self.pass(Names::from([name.clone()]), news);
         Ok(Reply::Released)
-    }
-
-    fn cancel(&mut self, ticket: Ticket, why: Why, news: &mut Vec<News>) -> Reply {
-        let refusal = match why {
-            Why::Asked => Refusal::Cancelled,
-            Why::TimedOut => Refusal::TimedOut,
-            Why::Deadlock(chain) => Refusal::Deadlock(chain),
-        };
-        let Some(standing) = self.owners.get(&ticket.owner) else { return Reply::Done };
-        match standing.requests.get(&ticket.request) {
-            Some(Request::Over(reply)) => reply.clone(),
-            Some(Request::Waits(_)) => {
-                let two_phase = standing.terms.discipline == Discipline::TwoPhase;
-                if let Refusal::Deadlock(_) = refusal {
-                    self.remember(ticket.owner, refusal.clone());
-                    if two_phase {
-                        let freed = self.abort(ticket.owner, &refusal, news);
-                        self.pass(freed, news);
-                        return Reply::Done;
-                    }
-                }
-                let mut freed = Names::new();
-                self.refuse(ticket, refusal, &mut freed, news);
-                if !planted::is("never-wakes-after-a-cancel") {
-                    self.pass(freed, news);
-                }
-                Reply::Done
-            }
-            None => Reply::Done,
-        }
     }
 
     fn pin(&mut self, owner: Owner) -> Result<Reply, Refusal> {
@@ -363,23 +244,6 @@ impl<P: Policy> State<P> {
             self.refuse(ticket, refusal.clone(), &mut freed, news);
         }
         freed
-    }
-
-    /// A request that waits ends without its locks.
-    pub(super) fn refuse(
-        &mut self,
-        ticket: Ticket,
-        refusal: Refusal,
-        freed: &mut Names,
-        news: &mut Vec<News>,
-    ) {
-        let over = Request::Over(Reply::Refused(refusal.clone()));
-        let standing = self.owners.get_mut(&ticket.owner).expect("who waits is known");
-        let Some(Request::Waits(waiting)) = standing.requests.insert(ticket.request, over) else {
-            panic!("{ticket} does not wait");
-        };
-        self.unqueue(&waiting, freed);
-        news.push(News::Refused(ticket, refusal));
     }
 
     /// Takes a request out of its queues.
