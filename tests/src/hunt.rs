@@ -13,7 +13,7 @@ use sim::Trouble;
 
 use crate::{
     day::{self, Done},
-    pb,
+    locks, pb,
 };
 
 /// Who should catch a bug.
@@ -25,6 +25,8 @@ pub enum Hunter {
     Pair,
     /// A table of locks beside the naive one.
     LockTable,
+    /// A lock service that is killed again and again.
+    LockService,
     /// Every crash image of every small workload of a log.
     CrashImages,
     /// Failed syncs.
@@ -36,7 +38,7 @@ pub enum Hunter {
 }
 
 /// Every planted bug and who should catch it.
-pub const BUGS: [(&str, Hunter); 33] = [
+pub const BUGS: [(&str, Hunter); 34] = [
     ("promise-not-saved", Hunter::Store),
     ("speak-before-sync", Hunter::Store),
     ("counts-own-vote-unsaved", Hunter::Store),
@@ -66,6 +68,7 @@ pub const BUGS: [(&str, Hunter); 33] = [
     ("never-wakes-after-a-cancel", Hunter::LockTable),
     ("newer-edge-overwrites", Hunter::LockTable),
     ("expired-owner-releases", Hunter::LockTable),
+    ("token-reused-after-restart", Hunter::LockService),
     ("fsync-failure-believed", Hunter::FailedSyncs),
     ("mid-log-rot-as-torn-tail", Hunter::Rot),
     ("stale-records-of-recycled-segment", Hunter::StaleRecords),
@@ -90,7 +93,10 @@ pub fn hunt(hunter: Hunter, limit: Duration) -> Option<Caught> {
     match hunter {
         Hunter::Store => days("the store in the weather", day::run, limit),
         Hunter::Pair => days("the pair in the weather", pb::day::run, limit),
-        Hunter::LockTable => lives(limit),
+        Hunter::LockTable => lives("a lock table beside the naive one", limit, |seed| {
+            lockmgr::suite::random(seed, COMMANDS).map(drop).map_err(|_| String::new())
+        }),
+        Hunter::LockService => lives("a lock service that is killed", limit, locks::life),
         Hunter::CrashImages => log("crash images", || wal::suite::hunt_crash_images(3)),
         Hunter::FailedSyncs => log("failed syncs", wal::suite::hunt_fsync_failure),
         Hunter::Rot => log("rot", wal::suite::hunt_rot),
@@ -107,15 +113,15 @@ fn days(who: &str, run: impl Fn(u64) -> Result<Done, Trouble>, limit: Duration) 
     })
 }
 
-/// Lives of a table of locks, one seed after the other.
-fn lives(limit: Duration) -> Option<Caught> {
+/// Lives of locks, one seed after the other.
+fn lives(who: &str, limit: Duration, life: impl Fn(u64) -> Result<(), String>) -> Option<Caught> {
     let begun = Instant::now();
     (0..).take_while(|_| begun.elapsed() < limit).find_map(|seed| {
-        let live = || lockmgr::suite::random(seed, COMMANDS);
-        let by = match panic::catch_unwind(AssertUnwindSafe(live)) {
-            Ok(Ok(_)) => return None,
-            Ok(Err(_)) => "a lock table beside the naive one".into(),
-            Err(panic) => format!("a lock table beside the naive one: {}", day::words(&*panic)),
+        let by = match panic::catch_unwind(AssertUnwindSafe(|| life(seed))) {
+            Ok(Ok(())) => return None,
+            Ok(Err(what)) if what.is_empty() => who.into(),
+            Ok(Err(what)) => format!("{who}: {what}"),
+            Err(panic) => format!("{who}: {}", day::words(&*panic)),
         };
         Some(Caught { by, seeds: seed + 1 })
     })

@@ -33,7 +33,7 @@
 //!
 //! [`shape`] says what kind of day it is, [`kv`] is the world's subject with its clients and
 //! disks, [`verdict`] judges the end, [`day`] runs one seed; [`pb`] is all that once more for a view
-//! service, a primary and its backup. [`rare`] counts what hardly ever happens, [`topology`] lists kinds of days, [`mod@soak`] runs many, [`mod@trace`] keeps their whole story, [`mod@play`]
+//! service, a primary and its backup; [`locks`] a lock service that is killed. [`rare`] counts what hardly ever happens, [`topology`] lists kinds of days, [`mod@soak`] runs many, [`mod@trace`] keeps their whole story, [`mod@play`]
 //! and [`scene`] are for days with a script, [`hunt`] goes after planted bugs.
 
 pub mod shape;
@@ -45,6 +45,8 @@ pub mod verdict;
 pub mod day;
 
 pub mod pb;
+
+pub mod locks;
 
 pub mod rare;
 

@@ -38,6 +38,8 @@ mod pb_volume;
 
 mod regressions;
 
+mod locks;
+
 mod checker;
 
 mod faults;
