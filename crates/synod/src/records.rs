@@ -238,7 +238,13 @@ fn of_lock_command(command: &lockmgr::Command) -> Said {
         C::Enter { owner, .. } => of("enter", owner, "enters"),
         C::Pin(owner) => of("pin", owner, "can no longer yield"),
         C::Leave(owner) => of("leave", owner, "is closed"),
-        C::Expire(owner) => of("expire", owner, "was silent longer than its lease"),
+        C::Expire(owners) => {
+            let mut names: Vec<String> =
+                owners.iter().take(SHOWN).map(ToString::to_string).collect();
+            names.extend(rest(owners.len()));
+            let text = format!("silent longer than the lease: session {}", names.join(", "));
+            Said::new("expire", text, json!({"sessions": names}))
+        }
         C::Reopen(name) => {
             let name = shortened(name.to_string());
             Said::new("reopen", format!("`{name}` may be had again"), json!({"name": name}))
