@@ -69,9 +69,9 @@ impl Session {
         match connections.until(Request::Renew(owner), budget).await? {
             (Answer::Renewed(Renewed { lease, .. }), born) => {
                 // The opener's is lane 0.
-                let lane = (Rng::new(seed).next_u64() >> 32).max(1);
+                let lane = (Rng::new(seed).next_u64() as u32).max(1);
                 let clerk = Clerk::new(owner, lease, Time::ZERO, seed);
-                let clerk = clerk.beside_others(RequestNo(lane << 32 | 1));
+                let clerk = clerk.beside_others(RequestNo::first_of(lane));
                 Ok(Self::around(connections, clerk, born, budget))
             }
             _ => Err(Error::Unknown),

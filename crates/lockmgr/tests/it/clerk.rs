@@ -93,7 +93,7 @@ fn what_is_over_is_said_to_be_and_what_is_not_keeps_its_number() {
     assert_eq!(next, Next::Over(Outcome::Released));
     let fourth = clerk.release("b".into(), None);
     assert_eq!(floor(clerk.request(fourth)), fourth, "nothing before it is");
-    let lane = RequestNo(7 << 32 | 1);
+    let lane = RequestNo::first_of(7);
     let mut other = self::clerk().beside_others(lane);
     let own = other.release("b".into(), None);
     assert_eq!((own, floor(other.request(own))), (lane, lane), "it speaks of its own lane");

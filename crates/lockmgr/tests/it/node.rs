@@ -106,6 +106,10 @@ async fn what_is_dropped_takes_nothing_and_a_loss_is_told() {
     adopted.release("l".into(), grants[0].token).await.expect("one session, two clients");
     let loss = timeout(PATIENCE, other.lost()).await.expect("told by a renewal");
     assert_eq!(loss, Loss::Names(vec!["l".into()]));
+    // Neither takes the other's requests for over.
+    other.acquire(want("o"), PATIENCE).await.expect("free");
+    adopted.acquire(want("n"), PATIENCE).await.expect("free");
+    other.release("o".into(), None).await.expect("held");
     adopted.close().await.expect("it ends");
     timeout(PATIENCE, async {
         while !matches!(other.loss(), Some(Loss::Session(_))) {
