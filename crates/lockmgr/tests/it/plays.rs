@@ -228,3 +228,18 @@ fn every_reason_to_refuse_occurs_in_a_play() {
         assert!(all.contains(&format!("refused: {reason}: ")), "no play shows {reason}");
     }
 }
+
+/// The chapter shows plays as they play today.
+#[test]
+fn the_chapter_shows_the_plays_as_they_play() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let chapter = fs::read_to_string(root.join("../../docs/lockmgr.md")).expect("a chapter");
+    for name in ["a_wound", "a_circle", "a_sleeper"] {
+        let (_, rest) = chapter
+            .split_once(&format!("<!-- script: {name} -->\n```text\n"))
+            .unwrap_or_else(|| panic!("the chapter shows {name}"));
+        let play = root.join("tests/plays").join(name).with_extension("txt");
+        let play = fs::read_to_string(play).expect("a play");
+        assert!(rest.starts_with(play.trim_end()), "the chapter shows another {name}");
+    }
+}
