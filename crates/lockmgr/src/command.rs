@@ -118,7 +118,9 @@ pub enum Why {
 pub enum Command {
     /// A new session, named and aged by the table.
     Open(Terms),
-    /// An owner that brings its name and age. Said twice, it is said once.
+    /// An owner that brings its name and age. Said twice, it is said once. That it is not said again
+    /// after the owner has left is the home's duty, which gives numbers that grow and refuses old ones:
+    /// the table remembers nobody who left.
     Enter {
         /// Who.
         owner: Owner,
@@ -138,7 +140,8 @@ pub enum Command {
         /// Why.
         why: Why,
     },
-    /// This owner can no longer yield: it is prepared, and others decide about it.
+    /// This owner can no longer yield: it is prepared, and others decide about it. Its lease never
+    /// ends from here on.
     Pin(Owner),
     /// An owner is done, well or not: all it has is given back.
     Leave(Owner),

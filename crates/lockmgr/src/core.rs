@@ -6,8 +6,7 @@
 use protocol::{Caller, Core, Effects, Event, Lsn, Time, planted};
 
 use crate::{
-    Acquire, Command, MAX_CHAIN, MAX_WANTS, Name, News, Owner, Refusal, Rule, Table, Unsound, Why,
-    command,
+    Acquire, Command, MAX_WANTS, Name, News, Owner, Refusal, Rule, Table, Unsound, Why, command,
     message::{Answer, MAX_TOLD, NotNow, Refused, Renewed, Reply, Request},
     record::{self, Record},
 };
@@ -129,11 +128,7 @@ impl LockService {
 
     /// What time has brought comes before everything else.
     fn pass_time(&mut self, now: Time, fx: &mut Effects<Self>) {
-        while let Some(mut command) = self.table.due(now) {
-            if let Command::Cancel { why: Why::Deadlock(chain), .. } = &mut command {
-                // A record is bounded, and a circle is not.
-                chain.truncate(MAX_CHAIN);
-            }
+        while let Some(command) = self.table.due(now) {
             self.apply(now, command, fx);
         }
         while let Some(caller) = self.parked.ring(now) {

@@ -10,7 +10,8 @@ use std::time::Duration;
 use protocol::Time;
 
 use crate::{
-    Acquire, Command, Grant, Name, News, Owner, Policy, Refusal, Reply, Rule, Ticket, Why,
+    Acquire, Command, Grant, MAX_CHAIN, Name, News, Owner, Policy, Refusal, Reply, Rule, Ticket,
+    Why,
 };
 
 mod clocks;
@@ -31,7 +32,8 @@ pub use view::{Held, LockView, MAX_SHOWN, OwnerView, View, Wanted};
 use clocks::{Alarm, Clocks};
 
 /// A table of locks, in one of three homes: the memory of a leader, a lock server's log, or a
-/// replicated log.
+/// replicated log. Replicas each apply the commands to a [`State`]; only where the commands come from
+/// is there a table with clocks.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Table<P: Policy = Rule> {
     state: State<P>,
@@ -99,6 +101,7 @@ impl<P: Policy> Table<P> {
             Command::Expire(owners) => self.state.will_be_quiet(owners),
             _ => Vec::new(),
         };
+        let told = news.len();
         let reply = self.state.apply(command, news);
         match touched {
             Touched::Owner(owner) => self.clocks.enter(&self.state, owner, now),
@@ -116,12 +119,13 @@ impl<P: Policy> Table<P> {
                 }
             }
             Touched::Gone(owners) => owners.iter().for_each(|owner| self.clocks.leave(*owner)),
-            Touched::Nothing => {}
+            Touched::Pinned(owner) if reply == Reply::Done => self.clocks.leave(owner),
+            Touched::Pinned(_) | Touched::Nothing => {}
         }
         for name in quiet {
             self.clocks.hush(&self.state, name, now);
         }
-        for one in &*news {
+        for one in &news[told..] {
             if let News::Granted(ticket, _) | News::Refused(ticket, _) = one {
                 self.clocks.over(*ticket);
             }
@@ -149,9 +153,21 @@ impl<P: Policy> Table<P> {
     ///
     /// If the owner is not known, any more or at all.
     pub fn renew(&mut self, now: Time, owner: Owner) -> Result<Option<Duration>, Refusal> {
-        let terms = self.state.terms_of(owner).ok_or(Refusal::Unknown(owner))?;
+        let lease = self.state.lease_of(owner);
+        // Its end may have been handed out already: then it is not known any more.
+        let over = lease.is_some() && self.clocks.lease_end(owner).is_none();
+        if over || self.state.terms_of(owner).is_none() {
+            return Err(Refusal::Unknown(owner));
+        }
         self.clocks.renew(&self.state, owner, now);
-        Ok(terms.lease)
+        Ok(lease)
+    }
+
+    /// The process itself stood still: signs of life may lie unread before it. Every lease, wait and
+    /// delay that [`due`](Self::due) has not handed out ends no earlier than its full length from
+    /// now.
+    pub fn forgive(&mut self, now: Time) {
+        self.clocks.forgive(&self.state, now);
     }
 
     /// When the owner's lease ends, if it does.
@@ -170,10 +186,12 @@ impl<P: Policy> Table<P> {
             Alarm::Quiet(name) => Some(Command::Reopen(name)),
             Alarm::Wait(ticket) => Some(Command::Cancel { ticket, why: Why::TimedOut }),
             Alarm::Search(ticket) => {
-                let chain = self.state.circle(ticket)?;
+                let mut chain = self.state.circle(ticket)?;
                 // There may be another one, so it looks once more.
                 self.clocks.search_again(ticket, now);
                 let victim = self.state.youngest(&chain);
+                // A record is bounded, and a circle is not.
+                chain.truncate(MAX_CHAIN);
                 Some(Command::Cancel { ticket: victim, why: Why::Deadlock(chain) })
             }
         }
@@ -183,6 +201,7 @@ impl<P: Policy> Table<P> {
 /// Whom a command concerns, as far as clocks mind.
 enum Touched {
     Nothing,
+    Pinned(Owner),
     Opened,
     Owner(Owner),
     Ticket(Ticket),
@@ -198,7 +217,8 @@ impl Touched {
             Command::Release(release) => Self::Ticket(release.ticket),
             Command::Leave(owner) => Self::Gone(vec![*owner]),
             Command::Expire(owners) => Self::Gone(owners.clone()),
-            Command::Cancel { .. } | Command::Pin(_) | Command::Reopen(_) => Self::Nothing,
+            Command::Pin(owner) => Self::Pinned(*owner),
+            Command::Cancel { .. } | Command::Reopen(_) => Self::Nothing,
         }
     }
 }

@@ -246,10 +246,16 @@ impl Model {
 
     fn release(&mut self, release: &Release) -> Answer {
         let Release { ticket, floor, name, token } = release;
+        if !name.is_sound() {
+            return Err(Refusal::Unsound(Unsound::Name));
+        }
         if let Some(before) = self.before(*ticket, *floor)? {
             return Ok(before);
         }
         let one = self.one(ticket.owner)?;
+        if let Life::Dead(refusal) = &one.life {
+            return Err(refusal.clone());
+        }
         let hold = one.hold(name).filter(|hold| token.is_none() || hold.token == *token);
         let waits = one.waits().any(|ask| ask.wants.iter().any(|(it, ..)| it == name));
         let first = one.waits().min_by_key(|ask| ask.number).map(|ask| ask.wants[0].0.clone());
@@ -317,6 +323,9 @@ impl Model {
     fn expire(&mut self, owners: &[Owner]) -> Reply {
         for &owner in owners {
             let Ok(one) = self.one(owner) else { continue };
+            if one.life == Life::Pinned {
+                continue;
+            }
             let delay = one.terms.delay;
             let names: Vec<_> = one.held.iter().map(|hold| hold.name.clone()).collect();
             for name in names.into_iter().filter(|_| !delay.is_zero()) {
@@ -346,7 +355,7 @@ impl Model {
     /// Names held or wanted, each once for each request.
     pub(super) fn places(&self) -> usize {
         let of = |one: &One| one.held.len() + one.waits().map(|ask| ask.wants.len()).sum::<usize>();
-        self.owners.iter().map(of).sum()
+        self.owners.iter().map(of).sum::<usize>() + self.quiet.len()
     }
 
     /// Whether `one` is older than `other`, both known.

@@ -119,7 +119,7 @@ impl Clocks {
     }
 
     pub(super) fn enter<P: Policy>(&mut self, state: &State<P>, owner: Owner, now: Time) {
-        let Some(lease) = state.terms_of(owner).and_then(|terms| terms.lease) else { return };
+        let Some(lease) = state.lease_of(owner) else { return };
         let end = now.plus(lease);
         match self.leases.get_mut(&owner) {
             Some(lease) => lease.end = end,
@@ -132,10 +132,27 @@ impl Clocks {
 
     /// The lease begins anew; its alarm stays where it is and is moved when it rings.
     pub(super) fn renew<P: Policy>(&mut self, state: &State<P>, owner: Owner, now: Time) {
-        if let Some(lease) = state.terms_of(owner).and_then(|terms| terms.lease)
+        if let Some(lease) = state.lease_of(owner)
             && let Some(known) = self.leases.get_mut(&owner)
         {
             known.end = now.plus(lease);
+        }
+    }
+
+    /// Nobody could be heard for a while, or nobody knows for how long: everything that still runs
+    /// ends no earlier than if it began now.
+    pub(super) fn forgive<P: Policy>(&mut self, state: &State<P>, now: Time) {
+        for owner in self.leases.keys().copied().collect::<Vec<_>>() {
+            self.renew(state, owner, now);
+        }
+        for (&ticket, waits) in &mut self.waits {
+            let Some(Patience::For(wait)) = state.patience_of(ticket) else { continue };
+            self.alarms.remove(&(waits.until, Alarm::Wait(ticket)));
+            waits.until = now.plus(wait);
+            self.alarms.insert((waits.until, Alarm::Wait(ticket)));
+        }
+        for name in self.quiet.keys().cloned().collect::<Vec<_>>() {
+            self.hush(state, name, now);
         }
     }
 

@@ -320,7 +320,7 @@ impl<P: Policy> State<P> {
 
     /// The first request in a queue that can have all it wants.
     fn next_grantable(&self, name: &Name) -> Option<(Ticket, Waiting)> {
-        let lock = self.locks.get(name)?;
+        let lock = self.locks.get(name).filter(|lock| lock.lets_somebody())?;
         let mut ahead = Ahead::default();
         for entry in lock.queue.values() {
             let owner = entry.ticket.owner;

@@ -116,6 +116,11 @@ impl Lock {
         MODES.into_iter().all(|other| mode.goes_with(other) || self.modes[other as usize] == 0)
     }
 
+    /// Whether there may be somebody in the queue who can have it now.
+    pub(super) fn lets_somebody(&self) -> bool {
+        self.quiet.is_none() && self.modes[Mode::X as usize] == 0
+    }
+
     /// Whether no holder but `owner` itself is in the way of `mode`.
     pub(super) fn is_free_for(&self, owner: Owner, mode: Mode) -> bool {
         if self.quiet.is_some() {

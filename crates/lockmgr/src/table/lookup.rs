@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{
-    owner::{Request, Waiting},
+    owner::{Phase, Request, Waiting},
     state::{State, Trouble},
 };
 use crate::{Grant, Link, Name, Owner, Patience, Policy, Terms, Ticket, policy::Party};
@@ -43,6 +43,13 @@ impl<P: Policy> State<P> {
         self.owners.get(&owner).map(|standing| standing.terms)
     }
 
+    /// How long the lease of an owner is, if it is known and its lease can end: what is prepared
+    /// waits for others' decision, however long that takes.
+    pub(super) fn lease_of(&self, owner: Owner) -> Option<Duration> {
+        let standing = self.owners.get(&owner)?;
+        standing.terms.lease.filter(|_| standing.phase != Phase::Pinned)
+    }
+
     pub(super) fn party(&self, owner: Owner) -> Party {
         Party { birth: self.owners[&owner].birth, owner }
     }
@@ -71,7 +78,7 @@ impl<P: Policy> State<P> {
         })
     }
 
-    /// How many names are held or wanted, each once for each hold and each request.
+    /// How many names are held, wanted or kept quiet, each once for each hold and each request.
     #[must_use]
     pub fn places(&self) -> usize {
         self.places

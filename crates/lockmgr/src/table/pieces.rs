@@ -155,7 +155,11 @@ impl<P: Policy> Rebuilt<P> {
             Part::Waits { ticket, waiting } => self.wait(ticket, waiting)?,
             Part::Over { ticket, reply } => self.request(ticket, Request::Over(reply))?,
             Part::Quiet { name, delay } => {
-                self.state.locks.entry(name).or_default().quiet = Some(delay);
+                let lock = self.state.locks.entry(name).or_default();
+                if lock.quiet.replace(delay).is_some() {
+                    return Err(Torn("a name that is kept quiet twice"));
+                }
+                self.state.places += 1;
             }
             Part::End { parts } => return self.end(parts),
         }

@@ -40,7 +40,7 @@ pub struct State<P: Policy> {
     pub(super) owners: BTreeMap<Owner, Standing>,
     /// How many requests wait.
     pub(super) waiting: usize,
-    /// How many names are held or wanted, each once for each request.
+    /// How many names are held, wanted or kept quiet, each once for each hold and each request.
     pub(super) places: usize,
     pub(super) recent: VecDeque<Trouble>,
 }
@@ -120,8 +120,14 @@ impl<P: Policy> State<P> {
             self.pass(Names::from([name.clone()]), news);
             return Ok(Reply::Released);
         }
+        if !name.is_sound() {
+            return Err(Refusal::Unsound(Unsound::Name));
+        }
         if let Some(before) = self.seen_before(*ticket, *floor, news)? {
             return Ok(before);
+        }
+        if let Phase::Aborted(refusal) = &self.owners[&owner].phase {
+            return Err(refusal.clone());
         }
         let hold = self.locks.get(name).and_then(|lock| lock.hold_of(owner));
         let theirs = hold.is_some_and(|hold| token.is_none() || hold.token == *token);
@@ -193,12 +199,14 @@ impl<P: Policy> State<P> {
     fn expire(&mut self, owners: &[Owner], news: &mut Vec<News>) -> Reply {
         let mut freed = Names::new();
         for &owner in owners {
-            if !self.owners.contains_key(&owner) {
+            let pinned = |standing: &Standing| standing.phase == Phase::Pinned;
+            if self.owners.get(&owner).is_none_or(pinned) {
                 continue;
             }
             for name in self.will_be_quiet(&[owner]) {
                 let delay = self.owners[&owner].terms.delay;
                 let lock = self.locks.get_mut(&name).expect("it is held");
+                self.places += usize::from(lock.quiet.is_none());
                 lock.quiet = Some(delay.max(lock.quiet.unwrap_or_default()));
             }
             let refusal = Refusal::Unknown(owner);
@@ -212,7 +220,7 @@ impl<P: Policy> State<P> {
 
     fn reopen(&mut self, name: Name, news: &mut Vec<News>) -> Reply {
         if let Some(lock) = self.locks.get_mut(&name) {
-            lock.quiet = None;
+            self.places -= usize::from(lock.quiet.take().is_some());
             self.pass(Names::from([name]), news);
         }
         Reply::Done

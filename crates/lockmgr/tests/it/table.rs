@@ -164,3 +164,69 @@ fn a_lease_that_ran_out_in_the_queue_is_not_granted() {
     let terms = Terms { discipline: Discipline::Free, lease: None, delay: Duration::ZERO };
     assert_ne!(scene.tell(Command::Open(terms)), Reply::Opened(short), "a name comes back");
 }
+
+/// The process stood still for longer than all terms: nothing ends before it has been as long as it
+/// was said to be, counted from when somebody can be heard again.
+#[test]
+fn after_a_pause_every_term_begins_anew() {
+    let mut scene = Scene::new(Rule::Detect);
+    let second = Duration::from_secs(1);
+    let terms = Terms { delay: 3 * second, ..Terms::session(second) };
+    let Reply::Opened(dies) = scene.tell(Command::Open(terms)) else { panic!("no session") };
+    assert!(is_granted(&scene.ask(dies, &[("rests", Mode::X)]).1));
+    scene.until(Time::ZERO.plus(second));
+    let terms = Terms::session(2 * second);
+    let Reply::Opened(a) = scene.tell(Command::Open(terms)) else { panic!("no session") };
+    let b = scene.transaction(1);
+    assert!(is_granted(&scene.ask(a, &[("k", Mode::X)]).1));
+    let (waits, reply) = scene.ask(b, &[("rests", Mode::X)]);
+    assert_eq!(reply, Reply::Waiting);
+    scene.news.clear();
+    let back = Time::ZERO.plus(60 * second);
+    scene.table.forgive(back);
+    scene.until(back.plus(2 * second - Duration::from_millis(1)));
+    assert_eq!(scene.news, []);
+    scene.until(back.plus(2 * second));
+    assert_eq!(scene.news, [News::Lost(a, Refusal::Unknown(a))]);
+    scene.until(back.plus(3 * second - Duration::from_millis(1)));
+    assert_eq!(scene.granted(), []);
+    scene.until(back.plus(3 * second));
+    assert_eq!(scene.granted(), [waits], "its wait is longer than the delay");
+}
+
+/// What is prepared is others' to decide about, however long that takes.
+#[test]
+fn a_pinned_owner_never_times_out() {
+    let mut scene = Scene::new(Rule::WoundWait);
+    let owner = Owner { client: 1, number: 7 };
+    let terms = Terms { lease: Some(Duration::from_secs(1)), ..Terms::TRANSACTION };
+    scene.tell(Command::Enter { owner, birth: Birth(7), terms });
+    assert!(is_granted(&scene.ask(owner, &[("k", Mode::X)]).1));
+    assert_eq!(scene.tell(Command::Pin(owner)), Reply::Done);
+    scene.until(Time::ZERO.plus(Duration::from_secs(3_600)));
+    assert_eq!(scene.tell(Command::Expire(vec![owner])), Reply::Done);
+    assert_eq!((scene.table.held_by(owner).count(), &scene.news[..]), (1, &[][..]));
+    assert_eq!(scene.table.renew(scene.now, owner), Ok(None));
+}
+
+/// Whose end has been handed out is not heard any more, though it is not applied yet.
+#[test]
+fn who_is_being_ended_does_not_live() {
+    let mut scene = Scene::new(Rule::Detect);
+    let terms = Terms::session(Duration::from_secs(1));
+    let Reply::Opened(owner) = scene.tell(Command::Open(terms)) else { panic!("no session") };
+    let now = Time::ZERO.plus(Duration::from_secs(1));
+    assert_eq!(scene.table.due(now), Some(Command::Expire(vec![owner])));
+    assert_eq!(scene.table.renew(now, owner), Err(Refusal::Unknown(owner)));
+}
+
+/// A transaction that was wounded is told so, whatever it asks.
+#[test]
+fn who_was_wounded_and_gives_back_hears_of_the_wound() {
+    let mut scene = Scene::new(Rule::WoundWait);
+    let [old, young] = [1, 2].map(|born| scene.transaction(born));
+    assert!(is_granted(&scene.ask(young, &[("k", Mode::X)]).1));
+    assert!(is_granted(&scene.ask(old, &[("k", Mode::X)]).1));
+    let wounded = Refusal::Wounded { name: Name::from("k"), by: old };
+    assert_eq!(scene.release(young, "k"), Reply::Refused(wounded));
+}
