@@ -21,6 +21,10 @@ pub const MAX_WAITING: usize = 131_072;
 /// An owner has at most so many requests whose answers are remembered or still to come.
 pub const MAX_REQUESTS: usize = 256;
 
+/// Beside those, so many more answers are remembered to requests that give something back or are
+/// taken back: a session whose one request waits for long must not be kept from that.
+pub const MAX_GIVEN_BACK: usize = 1_024;
+
 /// An owner's requests are in at most so many lanes: see [`RequestNo`]. One more takes the place of
 /// the one that was begun first, with all that is remembered of it, unless something of it waits; the
 /// opener's stays.

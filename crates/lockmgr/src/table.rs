@@ -186,6 +186,9 @@ impl<P: Policy> Table<P> {
             Alarm::Quiet(name) => Some(Command::Reopen(name)),
             Alarm::Wait(ticket) => Some(Command::Cancel { ticket, why: Why::TimedOut }),
             Alarm::Search(ticket) => {
+                if !self.state.may_be_waited_for(ticket.owner) {
+                    return None;
+                }
                 let mut chain = self.state.circle(ticket)?;
                 // There may be another one, so it looks once more.
                 self.clocks.search_again(ticket, now);

@@ -253,6 +253,7 @@ fn remembered(scene: &mut Scene) {
         assert!(is_granted(&scene.attempt(b, "k", X)), "number {number}");
     }
     assert_eq!(scene.attempt(b, "k", X), Reply::Refused(Refusal::Full(Full::Requests)));
+    assert_eq!(scene.release(b, "k"), Reply::Released, "what it has can be given back");
     let next = scene.request(b, &[("k", X)], Patience::Try);
     let next = Acquire { floor: next.ticket.request, ..next };
     assert!(is_granted(&scene.home.apply(Command::Acquire(next))), "it is done with the others");

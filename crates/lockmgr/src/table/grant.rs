@@ -7,8 +7,8 @@ use super::{
     state::State,
 };
 use crate::{
-    Acquire, Full, Grant, MAX_HOLDS, MAX_TERM, MAX_WAITING, MAX_WANTS, Mode, Name, News, Owner,
-    Patience, Policy, Refusal, Reply, Ticket, Token, Unsound, Want,
+    Acquire, Full, Grant, MAX_HOLDS, MAX_REQUESTS, MAX_TERM, MAX_WAITING, MAX_WANTS, Mode, Name,
+    News, Owner, Patience, Policy, Refusal, Reply, Ticket, Token, Unsound, Want,
     mode::MODES,
     policy::{Order, Verdict},
 };
@@ -38,7 +38,7 @@ impl<P: Policy> State<P> {
         news: &mut Vec<News>,
     ) -> Result<Reply, Refusal> {
         let Acquire { ticket, floor, wants, patience } = acquire;
-        let before = self.seen_before(ticket, floor, news);
+        let before = self.seen_before(ticket, floor, MAX_REQUESTS, news);
         let owner = ticket.owner;
         match self.owners.get(&owner).map(|standing| &standing.phase) {
             Some(Phase::Aborted(refusal)) => return Err(refusal.clone()),
@@ -68,12 +68,22 @@ impl<P: Policy> State<P> {
         // policy does not let wait for it.
         let aside = self.kept_back_by(owner, &wants).into_iter().next();
         let refusal = match (kept, aside) {
-            (None, None) => return Ok(Reply::Granted(self.give(ticket, &wants))),
+            (None, None) => {
+                let room = self.room_for(owner, &wants, false);
+                let reply = match room {
+                    Ok(()) => return Ok(Reply::Granted(self.give(ticket, &wants))),
+                    Err(full) => Reply::Refused(full),
+                };
+                self.over(ticket, reply.clone());
+                return Ok(reply);
+            }
             (Some((name, Some(blocker))), _) => Refusal::Taken { name, by: blocker.party.owner },
             (Some((name, None)), _) => Refusal::Quiet(name),
             (None, Some((name, other, _))) => Refusal::Taken { name, by: other.owner },
         };
-        if patience == Patience::Try {
+        let room = self.room_for(owner, &wants, true);
+        let refusal = if patience == Patience::Try { Some(refusal) } else { room.err() };
+        if let Some(refusal) = refusal {
             let reply = Reply::Refused(refusal);
             self.over(ticket, reply.clone());
             return Ok(reply);
@@ -121,10 +131,23 @@ impl<P: Policy> State<P> {
                 return Err(Refusal::Waits(name.clone()));
             }
         }
-        if self.places + wants.len() > MAX_HOLDS {
+        Ok(())
+    }
+
+    /// Whether a table is full that this request needs: who waits stands once for each name, who need
+    /// not has a place only where it had none.
+    fn room_for(
+        &self,
+        owner: Owner,
+        wants: &[(Name, Mode, Place)],
+        waits: bool,
+    ) -> Result<(), Refusal> {
+        let held = |name: &Name| self.locks.get(name).is_some_and(|it| it.hold_of(owner).is_some());
+        let places = wants.iter().filter(|(name, ..)| waits || !held(name)).count();
+        if places > 0 && self.places + places > MAX_HOLDS {
             return Err(Refusal::Full(Full::Holds));
         }
-        if self.waiting >= MAX_WAITING {
+        if waits && self.waiting >= MAX_WAITING {
             return Err(Refusal::Full(Full::Waiting));
         }
         Ok(())

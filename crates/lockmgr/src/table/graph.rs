@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, VecDeque};
 use protocol::planted;
 
 use super::{lock::Place, state::State};
-use crate::{Link, Mode, Name, Owner, Policy, Ticket};
+use crate::{Link, Mode, Name, Owner, Policy, Ticket, policy::Order};
 
 /// One request waits for one owner, because of one name.
 pub type Edge = Link;
@@ -51,6 +51,15 @@ impl<P: Policy> State<P> {
             }
         }
         edges
+    }
+
+    /// Whether a search from this owner can find a circle that nobody else finds. Where all wait in
+    /// the order in which they come, nobody waits for a newcomer that holds nothing and waits for
+    /// nothing else: who comes behind it looks for itself, and who later gets something looks again.
+    /// Without this each of a crowd before one name would look through all of the crowd.
+    pub(super) fn may_be_waited_for(&self, owner: Owner) -> bool {
+        let holds = self.owners.get(&owner).is_some_and(|standing| !standing.held.is_empty());
+        holds || self.policy.order() == Order::Age || self.waits_of(owner).nth(1).is_some()
     }
 
     /// The shortest circle that the owner of `ticket` is part of, beginning with one of its requests:

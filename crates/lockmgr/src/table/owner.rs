@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Names, lock::Place, state::State};
 use crate::{
-    Birth, Discipline, Full, MAX_LANES, MAX_REQUESTS, Mode, Name, News, Owner, Patience, Policy,
-    Refusal, Reply, RequestNo, Terms, Ticket, Why,
+    Birth, Discipline, Full, MAX_GIVEN_BACK, MAX_LANES, MAX_REQUESTS, Mode, Name, News, Owner,
+    Patience, Policy, Refusal, Reply, RequestNo, Terms, Ticket, Why,
 };
 
 /// How far an owner has come.
@@ -104,11 +104,12 @@ impl Standing {
 
 impl<P: Policy> State<P> {
     /// What is common to all requests of an owner: it is known, its number is not over, and what
-    /// was answered before is answered again.
+    /// was answered before is answered again. A new one finds no place where `room` are remembered.
     pub(super) fn seen_before(
         &mut self,
         ticket: Ticket,
         floor: RequestNo,
+        room: usize,
         news: &mut Vec<News>,
     ) -> Result<Option<Reply>, Refusal> {
         let unknown = Refusal::Unknown(ticket.owner);
@@ -127,7 +128,7 @@ impl<P: Policy> State<P> {
         Ok(match standing.requests.get(&ticket.request) {
             Some(Request::Over(reply)) => Some(reply.clone()),
             Some(Request::Waits(_)) => Some(Reply::Waiting),
-            None if standing.requests.len() >= MAX_REQUESTS => {
+            None if standing.requests.len() >= room => {
                 return Err(Refusal::Full(Full::Requests));
             }
             None => None,
@@ -187,7 +188,7 @@ impl<P: Policy> State<P> {
         };
         // Below the floor it is refused anyway.
         if ticket.request >= floor {
-            if standing.requests.len() >= MAX_REQUESTS {
+            if standing.requests.len() >= MAX_REQUESTS + MAX_GIVEN_BACK {
                 return Reply::Refused(Refusal::Full(Full::Requests));
             }
             let over = Request::Over(Reply::Refused(Refusal::Cancelled));

@@ -11,8 +11,8 @@ use super::{
     owner::{Phase, Request, Standing, Waiting},
 };
 use crate::{
-    Birth, Command, Discipline, Full, MAX_OWNERS, MAX_TERM, Name, News, Owner, Policy, Refusal,
-    Release, Reply, Terms, Ticket, Unsound,
+    Birth, Command, Discipline, Full, MAX_GIVEN_BACK, MAX_OWNERS, MAX_REQUESTS, MAX_TERM, Name,
+    News, Owner, Policy, Refusal, Release, Reply, Terms, Ticket, Unsound,
 };
 
 /// The last so many deadlocks and wounds are remembered for whoever asks why.
@@ -123,7 +123,9 @@ impl<P: Policy> State<P> {
         if !name.is_sound() {
             return Err(Refusal::Unsound(Unsound::Name));
         }
-        if let Some(before) = self.seen_before(*ticket, *floor, news)? {
+        if let Some(before) =
+            self.seen_before(*ticket, *floor, MAX_REQUESTS + MAX_GIVEN_BACK, news)?
+        {
             return Ok(before);
         }
         if let Phase::Aborted(refusal) = &self.owners[&owner].phase {

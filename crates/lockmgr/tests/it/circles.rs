@@ -190,3 +190,25 @@ fn what_was_refused_is_not_granted_later() {
     assert_eq!(scene.home.apply(again), waits);
     assert_eq!(scene.holders("j"), []);
 }
+
+/// A crowd before one name: nobody in it can be on a circle, and nobody looks through all of it.
+#[test]
+fn a_crowd_before_one_name_is_not_searched_by_each_of_it() {
+    const CROWD: usize = 10_000;
+    for mode in [X, S] {
+        let (mut scene, [first]) = scene(Rule::Detect);
+        scene.take(first, "k", X);
+        for _ in 0..CROWD {
+            let owner = scene.session();
+            scene.queue(owner, "k", mode);
+        }
+        let began = std::time::Instant::now();
+        scene.home.pass(SEARCH_AFTER);
+        let took = began.elapsed();
+        println!("{CROWD} requests in {mode} have looked in {took:?}");
+        assert!(took < std::time::Duration::from_secs(1), "{took:?} for {mode}");
+        assert_eq!(scene.home.news(), []);
+        assert_eq!(scene.release(first, "k"), Reply::Released);
+        assert_eq!(scene.granted().len(), if mode == S { CROWD } else { 1 });
+    }
+}
