@@ -23,6 +23,13 @@ pub enum Exit {
     Environment = 6,
     /// The disk failed, or what it holds is damaged.
     Storage = 7,
+    /// SIGHUP ended it, and nothing is left of what it was at. This and the next are as a shell has
+    /// them: 128 and the number of the signal.
+    HungUp = 129,
+    /// Ctrl-C did.
+    Interrupted = 130,
+    /// SIGTERM did.
+    Terminated = 143,
 }
 
 /// Why the program ends with something other than success.
@@ -175,11 +182,12 @@ impl From<pbservice::Error> for Failure {
     }
 }
 
+/// Of a session that nobody named: that it is no more only means that nothing was done.
 impl From<lockmgr::Error> for Failure {
     fn from(error: lockmgr::Error) -> Self {
         use lockmgr::{Error as E, Refusal as R};
         let exit = match &error {
-            E::Refused(R::Unknown(_) | R::NotHeld(_)) => Exit::NotFound,
+            E::Refused(R::NotHeld(_)) => Exit::NotFound,
             E::Refused(_) => Exit::Refused,
             E::Unknown => Exit::Unknown,
             E::Unreachable(_) => Exit::Environment,

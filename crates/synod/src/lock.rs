@@ -1,18 +1,23 @@
 //! `synod lock`: a lock service, run until told to stop, and whoever takes locks from one.
 
 mod show;
-
+mod waiting;
 mod with;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::Duration,
+};
 
 use lockmgr::{
-    Connections, Grant, Home, Mode, Name, Owner, SERVICE_NODE, Service, Session, Storage, Terms,
-    Token, Want, core::Config,
+    Connections, Error, Grant, Home, Name, Owner, Refusal, SERVICE_NODE, Service, Session, Storage,
+    Terms, Token, core::Config,
 };
 use net::{Network, Tcp};
 use serde_json::json;
 
+use self::waiting::{Signals, Wait};
 use crate::{
     cli::{self, Format, LockWhat},
     failure::{Exit, Failure},
@@ -91,34 +96,30 @@ fn connections(at: &cli::Locks) -> Connections {
     Connections::new(Arc::new(Tcp), at.cluster, at.locks.0.clone(), seed())
 }
 
-/// Spreads attempts; nothing else rests on it.
+/// Differs from process to process, wherever they run and however often a process id comes back:
+/// it picks the lane in which a client of another's session numbers its requests. Two that number
+/// alike would be given each other's answers.
 fn seed() -> u64 {
-    u64::from(std::process::id())
+    RandomState::new().hash_one(std::process::id())
 }
 
-async fn opened(at: &cli::Locks, lease: Duration) -> Result<Session, Failure> {
-    let terms = Terms::session(lease);
+async fn opened(at: &cli::Locks, wanted: &cli::Wanted) -> Result<Session, Failure> {
+    let terms = Terms::session(wanted.lease.0);
     Ok(Session::open(connections(at), terms, at.budget(), seed()).await?)
 }
 
 /// A session that another process has opened.
 async fn adopted(at: &cli::Locks, owner: Owner) -> Result<Session, Failure> {
-    Ok(Session::adopt(connections(at), owner, at.budget(), seed()).await?)
+    Session::adopt(connections(at), owner, at.budget(), seed()).await.map_err(of_named)
 }
 
-async fn granted(
-    session: &Session,
-    name: &Name,
-    mode: Mode,
-    wait: Option<Duration>,
-) -> Result<Grant, Failure> {
-    let wants = vec![Want { name: name.clone(), mode }];
-    let grants = match wait {
-        Some(wait) => session.acquire(wants, wait).await?,
-        None => session.try_acquire(wants).await?,
-    };
-    let grant = grants.into_iter().next();
-    grant.ok_or_else(|| Failure::new(Exit::Unknown, "the lock service granted nothing"))
+/// What is wrong with a session that the command line named: if it is no more, what was asked about
+/// is not there.
+fn of_named(error: Error) -> Failure {
+    match error {
+        Error::Refused(Refusal::Unknown(_)) => Failure::new(Exit::NotFound, error),
+        error => error.into(),
+    }
 }
 
 async fn take(
@@ -128,21 +129,24 @@ async fn take(
     at: &cli::Locks,
     format: Format,
 ) -> Result<(), Failure> {
+    let mut signals = Signals::caught()?;
     let session = match owner {
-        Some(owner) => adopted(at, owner).await?,
-        None => opened(at, wanted.lease.0).await?,
+        Some(owner) => signals.before(adopted(at, owner), "it answered").await?,
+        None => signals.before(opened(at, wanted), "a session was opened").await?,
     };
     let name = Name::from(&wanted.name[..]);
-    let grant = match granted(&session, &name, wanted.mode, wait).await {
-        Ok(grant) => grant,
-        Err(failure) => {
-            if owner.is_none() {
-                // Nobody would ever use it. If that fails too, its lease ends it.
-                let _ = session.close().await;
-            }
-            return Err(failure);
-        }
-    };
+    let own = owner.is_none();
+    let wait = Wait { name: &name, mode: wanted.mode, wait, own };
+    let (session, grant) = wait.granted(session, &mut signals).await?;
+    match taken(&session, &wanted.name, &grant, format) {
+        // Nobody knows the session, so nobody would ever use it, renew it or give it back.
+        Err(unread) if own => Err(given_back(session, unread).await),
+        told => told,
+    }
+}
+
+/// Says who holds what now.
+fn taken(session: &Session, name: &str, grant: &Grant, format: Format) -> Result<(), Failure> {
     let (owner, lease) = (session.owner(), session.lease().unwrap_or_default());
     let token = grant.token.map_or(0, |token| token.0);
     match format {
@@ -153,15 +157,31 @@ async fn take(
             cli::Term(lease)
         )),
         Format::Json => print::json(&json!({
-            "session": owner.to_string(), "name": wanted.name, "mode": grant.mode.to_string(),
+            "session": owner.to_string(), "name": name, "mode": grant.mode.to_string(),
             "token": token.to_string(), "lease_ms": lease.as_millis() as u64,
         })),
     }
 }
 
+/// Ends a session whose number could not be told: it must not look like one that holds a lock.
+async fn given_back(session: Session, unread: Failure) -> Failure {
+    let why = match &unread.why[..] {
+        "" => "nobody reads which session got the lock",
+        why => why,
+    };
+    match session.close().await {
+        Ok(()) => Failure::new(Exit::Environment, format!("{why}: but the lock was given back")),
+        Err(error) => {
+            let why = format!("{why}: but the lock may be held until its lease ends: {error}");
+            Failure::new(Exit::Unknown, why)
+        }
+    }
+}
+
 async fn release(flags: &cli::LockRelease, format: Format) -> Result<(), Failure> {
     let session = adopted(&flags.at, flags.session).await?;
-    session.release(Name::from(&flags.name[..]), flags.token.map(Token)).await?;
+    let released = session.release(Name::from(&flags.name[..]), flags.token.map(Token)).await;
+    released.map_err(of_named)?;
     match format {
         Format::Plain => Ok(()),
         Format::Table => print::line("ok, released"),
@@ -171,6 +191,10 @@ async fn release(flags: &cli::LockRelease, format: Format) -> Result<(), Failure
 
 async fn renew(flags: &cli::LockRenew, format: Format) -> Result<(), Failure> {
     let session = adopted(&flags.at, flags.session).await?;
-    let renewed = session.renew().await?;
+    let renewed = session.renew().await.map_err(|error| match error {
+        // The first word to it was a sign of life already, and that was heard.
+        Error::Unreachable(_) => Error::Unknown.into(),
+        error => of_named(error),
+    })?;
     show::renewed(flags.session, &renewed, format)
 }

@@ -178,7 +178,9 @@ when its lease is over, unless `synod lock renew` comes before that. Give the to
 lock protects: it is larger than every token before it, and who refuses smaller ones is safe from a
 holder that was taken for dead and is not.
 
-Ends with 4 if it was not free for so long, or to end a circle.";
+Ends with 4 if it was not free for so long, or to end a circle; with 3 if the named session is no
+more. SIGTERM and Ctrl-C take the request back and end it with 143 and 130. If nobody reads which
+session it is, the lock is given back.";
 
 /// `synod lock try`
 #[derive(Args, Clone, Debug)]
@@ -301,7 +303,8 @@ more if a signal ended it.
 
 If the lock is lost meanwhile that is said at once, and the command runs on: nobody can tell here
 whether it may be stopped half-way. Then it ends with 5 if the command ended well, since it may have
-done so without the lock. SIGTERM, SIGHUP and Ctrl-C wait for the command.";
+done so without the lock. SIGTERM, SIGHUP and Ctrl-C wait for the command; while the lock is waited
+for, SIGTERM and Ctrl-C take the request back and end it with 143 and 130.";
 
 #[cfg(test)]
 mod tests {

@@ -8,9 +8,11 @@ use std::{
 
 use lockmgr::{Error, Loss, Name, Session, Token};
 use serde_json::json;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::{granted, opened};
+use super::{
+    opened,
+    waiting::{Signals, Wait},
+};
 use crate::{
     cli::{self, Format},
     failure::{Exit, Failure},
@@ -29,25 +31,17 @@ enum Held {
 
 pub(super) async fn run(flags: &cli::LockWith, format: Format) -> Result<(), Failure> {
     let cli::LockWith { wanted, wait, at, command } = flags;
-    let session = opened(at, wanted.lease.0).await?;
+    let mut signals = Signals::caught()?;
+    let session = signals.before(opened(at, wanted), "a session was opened").await?;
     let name = Name::from(&wanted.name[..]);
-    let grant = match granted(&session, &name, wanted.mode, Some(wait.0)).await {
-        Ok(grant) => grant,
-        Err(failure) => {
-            // Nobody would ever use it. If that fails too, its lease ends it.
-            let _ = session.close().await;
-            return Err(failure);
-        }
-    };
+    let wait = Wait { name: &name, mode: wanted.mode, wait: Some(wait.0), own: true };
+    let (session, grant) = wait.granted(session, &mut signals).await?;
     let token = grant.token.unwrap_or(Token(0));
     // Before the command begins: from then on nothing may end the signs of life before it ends.
-    let mut signals = match Signals::caught() {
-        Ok(signals) => signals,
-        Err(error) => {
-            let _ = session.close().await;
-            return Err(error.into());
-        }
-    };
+    if let Err(error) = signals.with_hangup() {
+        let _ = session.close().await;
+        return Err(error.into());
+    }
     let started = Command::new(&command[0])
         .args(&command[1..])
         .env("SYNOD_LOCK_NAME", &wanted.name)
@@ -70,26 +64,6 @@ pub(super) async fn run(flags: &cli::LockWith, format: Format) -> Result<(), Fai
     // All is given back; if this does not arrive, its lease ends the session.
     let _ = session.close().await;
     end(flags, status, held, format)
-}
-
-/// What would end this program while its command runs on.
-struct Signals([Signal; 3]);
-
-impl Signals {
-    fn caught() -> std::io::Result<Self> {
-        let kinds = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()];
-        let [terminate, interrupt, hangup] = kinds.map(signal);
-        Ok(Self([terminate?, interrupt?, hangup?]))
-    }
-
-    async fn next(&mut self) {
-        let [terminate, interrupt, hangup] = &mut self.0;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            _ = hangup.recv() => {}
-        }
-    }
 }
 
 /// Waits for the command, and says at once if the lock is lost.
@@ -117,7 +91,7 @@ async fn watched(
                 );
                 told = Some(loss);
             }
-            () = signals.next() => waits(name),
+            _ = signals.next() => waits(name),
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A lock service as its users meet it: verbs, their forms, what is refused.
 
+mod leaving;
+
 use std::{
     fs,
     path::{Path, PathBuf},
