@@ -104,7 +104,7 @@ fn seed() -> u64 {
 }
 
 async fn opened(at: &cli::Locks, wanted: &cli::Wanted) -> Result<Session, Failure> {
-    let terms = Terms::session(wanted.lease.0);
+    let terms = Terms { delay: wanted.delay.0, ..Terms::session(wanted.lease.0) };
     Ok(Session::open(connections(at), terms, at.budget(), seed()).await?)
 }
 

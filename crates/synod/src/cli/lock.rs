@@ -148,6 +148,10 @@ pub struct Wanted {
     /// How long its session may be silent before it loses everything.
     #[arg(long, env = "SYNOD_LEASE", default_value = "30s", value_name = "TIME")]
     pub lease: Term,
+    /// How long nobody gets what a new session held after its lease ran out, for the sake of things
+    /// that cannot check tokens.
+    #[arg(long, env = "SYNOD_DELAY", default_value = "0s", value_name = "TIME")]
+    pub delay: Term,
 }
 
 /// `synod lock acquire`
@@ -171,12 +175,14 @@ const ACQUIRE: &str = "\
 Examples:
   synod lock acquire printer --locks 127.0.0.1:7200
   synod lock acquire printer --mode S --lease 2m --wait 1m
+  synod lock acquire tape --delay 30s
   synod lock acquire paper --session 4
 
 Prints the session and the token. Nobody keeps the session alive afterwards: it loses everything
 when its lease is over, unless `synod lock renew` comes before that. Give the token to whatever the
 lock protects: it is larger than every token before it, and who refuses smaller ones is safe from a
-holder that was taken for dead and is not.
+holder that was taken for dead and is not. What cannot compare tokens is safer with --delay: it stays
+free for so long when a lease has run out, and not if the lock was given back.
 
 Ends with 4 if it was not free for so long, or to end a circle; with 3 if the named session is no
 more. SIGTERM and Ctrl-C take the request back and end it with 143 and 130. If nobody reads which

@@ -145,6 +145,23 @@ fn a_lock_whose_session_nobody_reads_is_given_back() {
     }
 }
 
+#[test]
+fn what_a_lease_held_stays_free_for_the_delay() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let server = Server::new(dir.path());
+    let delayed = ["--lease", "200ms", "--delay", "1h"];
+    let (one, _) = server.take(&[&["acquire", "printer"][..], &delayed].concat());
+    server.told(&["release", "printer", "--session", &one]);
+    server.take(&[&["try", "printer"][..], &delayed].concat());
+    until("the lease is over", || code(&server.ask(&["holders", "printer"])) == 3);
+    refused(&server.ask(&["try", "printer"]), 4, "is kept free for a while");
+    assert!(server.told(&["view"]).contains("printer - quiet"));
+    let with = [&["with", "ink"][..], &delayed, &["--", "true"]].concat();
+    assert_eq!(code(&server.ask(&with)), 0);
+    server.take(&["try", "ink"]);
+    refused(&server.ask(&["try", "paper", "--delay", "2h"]), 4, "delay up to one hour");
+}
+
 /// More than one process at one session: each numbers its requests in a lane of its own.
 #[test]
 fn a_command_takes_more_for_the_session_it_runs_with() {
