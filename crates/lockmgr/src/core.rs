@@ -3,6 +3,8 @@
 //! Every command goes to the log before anybody hears what came of it, also those that time
 //! brings. Renewals do not: a new life begins all leases anew.
 
+use std::time::Duration;
+
 use protocol::{Caller, Core, Effects, Event, Lsn, Time, planted};
 
 use crate::{
@@ -26,6 +28,10 @@ use past::Story;
 /// After so many records everything is written down anew and what lies before is forgotten, unless
 /// that would be written more than once for every two records.
 pub const CHECKPOINT_EVERY: u64 = 10_000;
+
+/// If the service is so late for what it wanted to do, it stood still itself: its process was
+/// stopped, or its machine. Signs of life may lie unread before it, so it takes nobody for silent.
+pub const STOOD_STILL: Duration = Duration::from_secs(1);
 
 /// How a service is run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -299,6 +305,9 @@ impl Core for LockService {
     fn step(&mut self, now: Time, event: Event<Self>, fx: &mut Effects<Self>) {
         if !self.awake {
             self.wake_up(now, fx);
+        }
+        if self.deadline().is_some_and(|due| now.since(due) > STOOD_STILL) {
+            self.table.forgive(now);
         }
         self.pass_time(now, fx);
         match event {

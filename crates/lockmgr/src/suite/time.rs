@@ -118,7 +118,7 @@ pub(super) fn leases_together(make: Make<'_>) {
     let last = scene.session();
     scene.take(first, "x", X);
     scene.take(second, "y", X);
-    let vain = [scene.queue(second, "x", X), scene.queue(first, "y", X)];
+    let vain = [scene.queue(second, "x", X)];
     let waits = scene.queue(last, "x", X);
     scene.home.pass(LEASE);
     let news = scene.home.news();

@@ -83,6 +83,10 @@ impl<P: Policy> State<P> {
     }
 
     fn open(&mut self, terms: Terms) -> Result<Reply, Refusal> {
+        // Whoever brought a session's name along keeps it.
+        while self.owners.contains_key(&Owner::session(self.opened + 1)) {
+            self.opened += 1;
+        }
         let owner = Owner::session(self.opened + 1);
         self.admit(owner, Birth(self.opened + 1), terms)?;
         self.opened += 1;

@@ -193,7 +193,7 @@ fn what_was_refused_is_not_granted_later() {
 
 /// A crowd before one name: nobody in it can be on a circle, and nobody looks through all of it.
 #[test]
-fn a_crowd_before_one_name_is_not_searched_by_each_of_it() {
+fn timing_a_crowd_before_one_name_is_not_searched_by_each_of_it() {
     const CROWD: usize = 10_000;
     for mode in [X, S] {
         let (mut scene, [first]) = scene(Rule::Detect);

@@ -44,7 +44,7 @@ impl Home for Durable {
     }
 
     fn pass(&mut self, time: Duration) {
-        self.0.leap(time);
+        self.0.pass(time);
     }
 
     fn news(&mut self) -> Vec<News> {

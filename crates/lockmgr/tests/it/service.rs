@@ -274,3 +274,17 @@ fn a_large_view_comes_in_parts_and_each_fits_into_a_frame() {
     }
     assert_eq!(names, 40, "each once");
 }
+
+#[test]
+fn a_service_that_stood_still_takes_nobody_for_silent() {
+    let mut service = service();
+    let owner = service.open(LEASE);
+    let token = service.take(owner, "k", Mode::X);
+    // Its process was stopped for ten leases; the signs of life of all that time lie before it.
+    service.leap(LEASE * 10);
+    assert!(matches!(service.ask(Request::Renew(owner)), Ok(Answer::Renewed(_))));
+    assert_eq!(service.release(owner, "k", Some(token)), Ok(Answer::Done));
+    // Who says nothing for a lease after that is silent.
+    service.pass(LEASE);
+    assert_eq!(service.ask(Request::Renew(owner)), Err(Refusal::Unknown(owner).into()));
+}

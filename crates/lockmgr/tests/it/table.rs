@@ -230,3 +230,15 @@ fn who_was_wounded_and_gives_back_hears_of_the_wound() {
     let wounded = Refusal::Wounded { name: Name::from("k"), by: old };
     assert_eq!(scene.release(young, "k"), Reply::Refused(wounded));
 }
+
+#[test]
+fn a_session_never_gets_a_name_that_somebody_brought() {
+    let mut scene = Scene::new(Rule::Detect);
+    let (owner, birth) = (Owner::session(2), Birth(9));
+    scene.tell(Command::Enter { owner, birth, terms: Terms::TRANSACTION });
+    assert!(is_granted(&scene.ask(owner, &[("k", Mode::X)]).1));
+    let open = || Command::Open(Terms::session(Duration::from_secs(1)));
+    assert_eq!(scene.tell(open()), Reply::Opened(Owner::session(1)));
+    assert_eq!(scene.tell(open()), Reply::Opened(Owner::session(3)));
+    assert_eq!(scene.table.held_by(owner).count(), 1);
+}
