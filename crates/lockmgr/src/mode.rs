@@ -129,6 +129,8 @@ mod tests {
                 assert_eq!(held.goes_with(wanted), wanted.goes_with(held), "the same both ways");
             }
         }
+        let figure = "36 pairs of modes".to_owned();
+        sim::Scenario { figure, ..sim::Scenario::default() }.write("s8_10_13_the_whole_matrix");
     }
 
     /// What two modes make together goes with nothing that either does not go with, and is the

@@ -116,7 +116,7 @@ pub struct PbServe {
     /// Where it listens: HOST:PORT, by default a free port of the loopback device.
     #[arg(long, env = "SYNOD_LISTEN", value_name = "ADDR")]
     pub listen: Option<Place>,
-    /// Where others reach it, if that is not where it listens; needed with 0.0.0.0 and [::].
+    /// Where others reach it, if that is not where it listens; needed with 0.0.0.0 and ::.
     #[arg(long, env = "SYNOD_ADVERTISE", value_name = "ADDR")]
     pub advertise: Option<Place>,
     /// Keep everything on disk, in the directory of --data, before anybody is answered.
