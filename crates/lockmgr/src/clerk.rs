@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, time::Duration};
 use protocol::{Rng, Time};
 
 use crate::{
-    Acquire, Grant, Name, Owner, Patience, Refusal, Release, RequestNo, Ticket, Token, Want,
+    Acquire, Full, Grant, Name, Owner, Patience, Refusal, Release, RequestNo, Ticket, Token, Want,
     message::{Answer, Refused, Renewed, Request},
 };
 
@@ -285,8 +285,12 @@ impl Clerk {
         match &refusal {
             Refusal::Unknown(_) => self.end(refusal.clone()),
             Refusal::Wounded { .. } => self.lose(self.held.keys().cloned().collect()),
-            // Another client of the session has said that this number is over.
-            Refusal::Late(_) if self.exposed(number) => return Outcome::Unknown,
+            // Another client of the session has said that this number is over; or there was no room
+            // to note that a request is taken back which has not come yet. It may still come, and
+            // then the next request's floor takes it back.
+            Refusal::Late(_) | Refusal::Full(Full::Requests) if self.exposed(number) => {
+                return Outcome::Unknown;
+            }
             Refusal::NotHeld(name) => self.not_held(number, name),
             _ => {}
         }

@@ -21,6 +21,9 @@ pub const MAX_WAITING: usize = 131_072;
 /// An owner has at most so many requests whose answers are remembered or still to come.
 pub const MAX_REQUESTS: usize = 256;
 
+/// All these requests of one owner together name at most so many names, wanted or granted.
+pub const MAX_REMEMBERED: usize = 2_048;
+
 /// Beside those, so many more answers are remembered to requests that give something back or are
 /// taken back: a session whose one request waits for long must not be kept from that.
 pub const MAX_GIVEN_BACK: usize = 1_024;

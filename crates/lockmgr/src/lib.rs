@@ -78,8 +78,8 @@ pub use clerk::{Clerk, Loss};
 pub use client::{Connections, Error, Session};
 pub use command::{
     Acquire, Command, Discipline, Full, Grant, Link, MAX_CHAIN, MAX_GIVEN_BACK, MAX_HOLDS,
-    MAX_LANES, MAX_OWNERS, MAX_REQUESTS, MAX_TERM, MAX_WAITING, News, Patience, Refusal, Release,
-    Reply, Terms, Unsound, Why,
+    MAX_LANES, MAX_OWNERS, MAX_REMEMBERED, MAX_REQUESTS, MAX_TERM, MAX_WAITING, News, Patience,
+    Refusal, Release, Reply, Terms, Unsound, Why,
 };
 pub use core::LockService;
 pub use message::{Answer, Refused, Renewed};

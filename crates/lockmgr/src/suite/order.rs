@@ -238,7 +238,9 @@ pub fn limits(make: Make<'_>) {
         (number - count..number).map(|it| Want::new(it.to_string().as_str(), S)).collect()
     };
     let ask = |scene: &mut Scene, owner, wants, patience| {
-        let acquire = Acquire { wants, ..scene.request(owner, &[], patience) };
+        // Done with all before: the names of what may still be asked about are bounded too.
+        let request = scene.request(owner, &[], patience);
+        let acquire = Acquire { wants, floor: request.ticket.request, ..request };
         scene.home.apply(Command::Acquire(acquire))
     };
     for &owner in &owners {

@@ -7,9 +7,9 @@ use super::{
     scene::{PATIENCE, give, is_granted},
 };
 use crate::{
-    Acquire, Command, Discipline, Full, MAX_LANES, MAX_NAME, MAX_REQUESTS, MAX_TERM, MAX_WANTS,
-    Mode, Name, News, Patience, Refusal, Release, Reply, RequestNo, Rule, Terms, Ticket, Token,
-    Unsound, Want, Why,
+    Acquire, Command, Discipline, Full, MAX_LANES, MAX_NAME, MAX_REMEMBERED, MAX_REQUESTS,
+    MAX_TERM, MAX_WANTS, Mode, Name, News, Patience, Refusal, Release, Reply, RequestNo, Rule,
+    Terms, Ticket, Token, Unsound, Want, Why,
 };
 use Mode::{S, X};
 
@@ -244,6 +244,7 @@ pub(super) fn bounds(make: Make<'_>) {
         assert_eq!((matches!(reply, Reply::Opened(_)), refused), (sound, !sound), "{reply:?}");
     }
     remembered(&mut scene);
+    remembered_names(&mut scene);
 }
 
 /// So many answers are kept for an owner that may ask again, and no more.
@@ -257,6 +258,21 @@ fn remembered(scene: &mut Scene) {
     let next = scene.request(b, &[("k", X)], Patience::Try);
     let next = Acquire { floor: next.ticket.request, ..next };
     assert!(is_granted(&scene.home.apply(Command::Acquire(next))), "it is done with the others");
+}
+
+/// The names of all those answers are bounded too, however few they are.
+fn remembered_names(scene: &mut Scene) {
+    let b = scene.session();
+    let mut many = || {
+        let wants = (0..MAX_WANTS).map(|it| Want::new(it.to_string().as_str(), S)).collect();
+        let acquire = Acquire { wants, ..scene.request(b, &[], Patience::Try) };
+        scene.home.apply(Command::Acquire(acquire))
+    };
+    for _ in 0..MAX_REMEMBERED / MAX_WANTS {
+        assert!(is_granted(&many()));
+    }
+    assert_eq!(many(), Reply::Refused(Refusal::Full(Full::Requests)));
+    assert_eq!(scene.release(b, "0"), Reply::Released, "what it has can be given back");
 }
 
 /// A transaction that gave something back takes nothing more; if it tries, it loses all.

@@ -7,8 +7,9 @@ use super::{
     state::State,
 };
 use crate::{
-    Acquire, Full, Grant, MAX_HOLDS, MAX_REQUESTS, MAX_TERM, MAX_WAITING, MAX_WANTS, Mode, Name,
-    News, Owner, Patience, Policy, Refusal, Reply, Ticket, Token, Unsound, Want,
+    Acquire, Full, Grant, MAX_HOLDS, MAX_REMEMBERED, MAX_REQUESTS, MAX_TERM, MAX_WAITING,
+    MAX_WANTS, Mode, Name, News, Owner, Patience, Policy, Refusal, Reply, Ticket, Token, Unsound,
+    Want,
     mode::MODES,
     policy::{Order, Verdict},
 };
@@ -125,6 +126,11 @@ impl<P: Policy> State<P> {
             if !names.insert(want.name.clone()) {
                 return Err(Refusal::Unsound(Unsound::Wants));
             }
+        }
+        // Few, unless the owner never says what it is done with.
+        let known: usize = self.owners[&owner].requests.values().map(Request::names).sum();
+        if known + wants.len() > MAX_REMEMBERED {
+            return Err(Refusal::Full(Full::Requests));
         }
         for (_, waiting) in self.waits_of(owner) {
             if let Some((name, ..)) = waiting.wants.iter().find(|(name, ..)| names.contains(name)) {

@@ -45,6 +45,17 @@ pub(super) enum Request {
     Over(Reply),
 }
 
+impl Request {
+    /// How many names it wants, or was granted.
+    pub(super) fn names(&self) -> usize {
+        match self {
+            Self::Waits(waiting) => waiting.wants.len(),
+            Self::Over(Reply::Granted(grants)) => grants.len(),
+            Self::Over(_) => 0,
+        }
+    }
+}
+
 /// What a request waits for: all of it, and its place in each queue.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(super) struct Waiting {

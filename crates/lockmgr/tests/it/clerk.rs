@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use lockmgr::{
-    Answer, Clerk, Grant, Loss, Mode, Name, Owner, Patience, Refusal, Refused, Renewed, RequestNo,
-    Ticket, Token, Want,
+    Answer, Clerk, Full, Grant, Loss, Mode, Name, Owner, Patience, Refusal, Refused, Renewed,
+    RequestNo, Ticket, Token, Want,
     clerk::{Heard, Next, Outcome},
     message::Request,
 };
@@ -116,6 +116,24 @@ fn a_request_whose_time_is_up_is_taken_back_if_it_may_have_arrived() {
     assert!(matches!(next, Next::Again(_)), "until somebody says what became of it");
     let next = clerk.heard(at(2), at(2), sent, Heard::Answer(Answer::Done));
     assert_eq!(next, Next::Over(Outcome::Refused(Refusal::Cancelled)));
+}
+
+/// There was no room to note it, so the request may still come: nobody may be told that it is off.
+#[test]
+fn a_request_that_could_not_be_taken_back_is_not_said_to_be() {
+    let full = || Heard::Refused(Refusal::Full(Full::Requests).into());
+    let mut clerk = clerk();
+    let number = clerk.acquire(vec![Want::new("k", Mode::X)], Patience::For(LEASE));
+    clerk.heard(at(1), at(1), number, Heard::Silence);
+    assert!(clerk.cancel(number));
+    assert_eq!(clerk.heard(at(1), at(1), number, full()), Next::Over(Outcome::Unknown));
+    let next = clerk.release("j".into(), None);
+    let Some(Request::Release(release)) = clerk.request(next) else { panic!("a release") };
+    assert!(release.floor > number, "whatever comes late is over");
+    // What was never sent before was refused for good.
+    let number = clerk.acquire(vec![Want::new("k", Mode::X)], Patience::For(LEASE));
+    let refused = Outcome::Refused(Refusal::Full(Full::Requests));
+    assert_eq!(clerk.heard(at(1), at(1), number, full()), Next::Over(refused));
 }
 
 /// Nobody waits for it: what it brought is given back, and nobody may ask for the same name before
